@@ -1,0 +1,1 @@
+//! Which peer routes which prefix where. Written by another hand.
