@@ -1,0 +1,340 @@
+//! What every backend of the record store must do, as functions over an empty store. A case panics
+//! when it does not hold.
+#![expect(clippy::unwrap_used, reason = "test cases")]
+
+use weir_events::{position::StoreFence, v1};
+
+use crate::{Filter, PrefixMatch, RecordError, RecordStore, State};
+
+/// An incident number `n` at version `version`, first seen at `n` seconds.
+#[must_use]
+pub fn incident(n: u32, version: u64, prefix: &str) -> v1::Incident {
+    let prefix: weir_routing::prefix::Prefix = prefix.parse().unwrap();
+    v1::Incident {
+        id: format!("{n:08x}-1111-5222-8333-444455556666"),
+        version,
+        r#type: "moas".into(),
+        prefix: Some(prefix.into()),
+        origins: vec![64_496, 64_500 + n],
+        expected_origins: vec![64_496],
+        suspect_asn: 64_500 + n,
+        victim_asns: vec![64_496],
+        state: v1::incident::State::Suspected.into(),
+        severity: v1::incident::Severity::Medium.into(),
+        first_seen_us: i64::from(n) * 1_000_000,
+        suspected_at_us: i64::from(n) * 1_000_000,
+        last_seen_us: i64::from(n) * 1_000_000,
+        visible_peers: 1,
+        total_peers: 4,
+        peer_asns: vec![64_510],
+        evidence: vec![v1::Evidence {
+            collector: "rrc12".into(),
+            peer: Some(v1::Peer::new([192, 0, 2, 1].into(), 64_510)),
+            as_path: format!("64510 {}", 64_500 + n),
+            event_time_us: i64::from(n) * 1_000_000,
+        }],
+        reasons: vec!["no-baseline".into()],
+        transition: v1::incident::Transition::Opened.into(),
+        transition_at_us: i64::from(n) * 1_000_000,
+        ..Default::default()
+    }
+}
+
+fn ended(mut incident: v1::Incident) -> v1::Incident {
+    incident.state = v1::incident::State::Ended.into();
+    incident.transition = v1::incident::Transition::Ended.into();
+    incident.end_reason = v1::incident::EndReason::Withdrawn.into();
+    incident.ended_at_us = incident.last_seen_us + 5_000_000;
+    incident
+}
+
+pub async fn only_a_greater_version_replaces(store: &RecordStore) {
+    let (fence, start) = store.raise_fence(0).await.unwrap();
+    assert_eq!(start, 0);
+    let new = ended(incident(1, 20, "10.0.0.0/16"));
+    let old = incident(1, 10, "10.0.0.0/16");
+    store
+        .record(std::slice::from_ref(&new), 0, 2, fence)
+        .await
+        .unwrap();
+    store
+        .record(&[old.clone(), new, old], 0, 3, fence)
+        .await
+        .unwrap();
+    let recorded = store
+        .get("00000001-1111-5222-8333-444455556666")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(recorded.incident.state, State::Ended);
+    let versions: Vec<_> = recorded.history.iter().map(|row| row.version.0).collect();
+    assert_eq!(versions, [10, 20], "each transition once, in order");
+    assert_eq!(store.position(0).await.unwrap(), Some(3));
+}
+
+pub async fn a_row_comes_back_as_it_was(store: &RecordStore) {
+    let (fence, _) = store.raise_fence(0).await.unwrap();
+    for (n, prefix) in [
+        (1, "10.1.0.0/16"),
+        (2, "2001:db8::/32"),
+        (3, "0.0.0.0/0"),
+        (4, "::/0"),
+    ] {
+        let mut wire = incident(n, 7, prefix);
+        wire.covering_prefix = Some(
+            "fc00::/7"
+                .parse::<weir_routing::prefix::Prefix>()
+                .unwrap()
+                .into(),
+        );
+        store
+            .record(std::slice::from_ref(&wire), 0, 1, fence)
+            .await
+            .unwrap();
+        let expected = crate::IncidentRow::try_from(&wire).unwrap();
+        assert_eq!(
+            store.get(&wire.id).await.unwrap().unwrap().incident,
+            expected
+        );
+    }
+}
+
+pub async fn a_lower_fence_is_refused_and_writes_nothing(store: &RecordStore) {
+    let (zombie, _) = store.raise_fence(3).await.unwrap();
+    let (fence, _) = store.raise_fence(3).await.unwrap();
+    assert!(fence > zombie);
+    let refused = store
+        .record(&[incident(1, 1, "10.0.0.0/8")], 3, 9, zombie)
+        .await;
+    assert!(
+        matches!(refused, Err(RecordError::Fenced { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(store.position(3).await.unwrap(), Some(0));
+    assert_eq!(store.counts().await.unwrap(), []);
+    store.record(&[], 3, 4, fence).await.unwrap();
+    assert_eq!(
+        store.raise_fence(3).await.unwrap(),
+        (StoreFence(fence.0 + 1), 4)
+    );
+}
+
+pub async fn prefixes_are_found_exactly_inside_and_around(store: &RecordStore) {
+    let (fence, _) = store.raise_fence(0).await.unwrap();
+    let prefixes = [
+        "10.0.0.0/8",
+        "10.16.0.0/12",
+        "10.16.4.0/24",
+        "10.32.0.0/12",
+        "0.0.0.0/0",
+        "a00::/8",
+        "::/0",
+    ];
+    let rows: Vec<_> = (1..)
+        .zip(prefixes)
+        .map(|(n, prefix)| incident(n, 1, prefix))
+        .collect();
+    store.record(&rows, 0, 1, fence).await.unwrap();
+    let p = |text: &str| text.parse().unwrap();
+    for (wanted, found) in [
+        (PrefixMatch::Exact(p("10.16.0.0/12")), vec!["10.16.0.0/12"]),
+        (PrefixMatch::Exact(p("10.16.0.0/13")), vec![]),
+        (
+            PrefixMatch::CoveredBy(p("10.16.0.0/12")),
+            vec!["10.16.4.0/24", "10.16.0.0/12"],
+        ),
+        (
+            PrefixMatch::Covers(p("10.16.0.0/12")),
+            vec!["0.0.0.0/0", "10.16.0.0/12", "10.0.0.0/8"],
+        ),
+        (
+            PrefixMatch::Covers(p("10.16.4.7/32")),
+            vec!["0.0.0.0/0", "10.16.4.0/24", "10.16.0.0/12", "10.0.0.0/8"],
+        ),
+        (
+            PrefixMatch::Overlaps(p("10.16.0.0/12")),
+            vec!["0.0.0.0/0", "10.16.4.0/24", "10.16.0.0/12", "10.0.0.0/8"],
+        ),
+        (PrefixMatch::CoveredBy(p("::/0")), vec!["::/0", "a00::/8"]),
+        (
+            PrefixMatch::CoveredBy(p("0.0.0.0/0")),
+            vec![
+                "0.0.0.0/0",
+                "10.32.0.0/12",
+                "10.16.4.0/24",
+                "10.16.0.0/12",
+                "10.0.0.0/8",
+            ],
+        ),
+    ] {
+        let filter = Filter {
+            prefix: Some(wanted),
+            ..Filter::default()
+        };
+        let page = store.list(&filter, None, 100).await.unwrap();
+        let texts: Vec<_> = page
+            .incidents
+            .iter()
+            .map(|row| row.prefix.to_string())
+            .collect();
+        assert_eq!(texts, found, "{wanted:?}");
+    }
+}
+
+pub async fn filters_narrow_the_list(store: &RecordStore) {
+    let (fence, _) = store.raise_fence(0).await.unwrap();
+    let mut other = incident(3, 1, "10.0.0.0/8");
+    other.r#type = "path-loop".into();
+    other.severity = v1::incident::Severity::Info.into();
+    other.synthetic = true;
+    let rows = [
+        incident(1, 1, "10.0.0.0/8"),
+        ended(incident(2, 1, "10.0.0.0/8")),
+        other,
+    ];
+    store.record(&rows, 0, 1, fence).await.unwrap();
+    let any = Filter::default;
+    for (filter, seconds) in [
+        (any(), vec![3, 2, 1]),
+        (
+            Filter {
+                types: vec!["moas".into()],
+                ..any()
+            },
+            vec![2, 1],
+        ),
+        (
+            Filter {
+                types: vec!["moas".into(), "path-loop".into()],
+                ..any()
+            },
+            vec![3, 2, 1],
+        ),
+        (
+            Filter {
+                states: vec![State::Ended],
+                ..any()
+            },
+            vec![2],
+        ),
+        (
+            Filter {
+                severities: vec![crate::Severity::Info],
+                ..any()
+            },
+            vec![3],
+        ),
+        (
+            Filter {
+                asn: Some(64_502),
+                ..any()
+            },
+            vec![2],
+        ),
+        (
+            Filter {
+                asn: Some(64_496),
+                ..any()
+            },
+            vec![3, 2, 1],
+        ),
+        (
+            Filter {
+                asn: Some(64_510),
+                ..any()
+            },
+            vec![],
+        ),
+        (
+            Filter {
+                from_us: Some(2_000_000),
+                ..any()
+            },
+            vec![3, 2],
+        ),
+        (
+            Filter {
+                to_us: Some(2_000_000),
+                ..any()
+            },
+            vec![1],
+        ),
+        (
+            Filter {
+                synthetic: Some(true),
+                ..any()
+            },
+            vec![3],
+        ),
+        (
+            Filter {
+                types: vec!["'; DROP TABLE incidents".into()],
+                ..any()
+            },
+            vec![],
+        ),
+    ] {
+        let page = store.list(&filter, None, 100).await.unwrap();
+        let found: Vec<_> = page
+            .incidents
+            .iter()
+            .map(|row| row.first_seen_us / 1_000_000)
+            .collect();
+        assert_eq!(found, seconds, "{filter:?}");
+    }
+    assert_eq!(store.counts().await.unwrap().len(), 3);
+}
+
+pub async fn paging_loses_and_doubles_nothing_while_rows_arrive(store: &RecordStore) {
+    let (fence, _) = store.raise_fence(0).await.unwrap();
+    for limit in 1..8_usize {
+        // Several share a time, so that the id has to decide.
+        let at = |n: u32, time: i64| {
+            let mut wire = incident(n, 1, "10.0.0.0/8");
+            wire.first_seen_us = time;
+            wire
+        };
+        let rows: Vec<_> = (100..130).map(|n| at(n, i64::from(n / 4))).collect();
+        store.record(&rows, 0, 1, fence).await.unwrap();
+        let (mut seen, mut cursor, mut fresh) = (Vec::new(), None, 1_000);
+        loop {
+            let page = store
+                .list(&Filter::default(), cursor.as_ref(), limit)
+                .await
+                .unwrap();
+            assert!(page.incidents.len() <= limit);
+            seen.extend(page.incidents.into_iter().map(|row| row.id));
+            fresh += 1;
+            store
+                .record(&[at(fresh, i64::from(fresh))], 0, 1, fence)
+                .await
+                .unwrap();
+            match page.next {
+                Some(next) => cursor = crate::Cursor::parse(&next.to_text()),
+                None => break,
+            }
+        }
+        let mut distinct = seen.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), seen.len(), "doubled at limit {limit}");
+        for row in &rows {
+            assert!(seen.contains(&row.id), "lost {} at limit {limit}", row.id);
+        }
+    }
+}
+
+pub async fn the_history_is_bounded_and_keeps_the_opening(store: &RecordStore) {
+    let (fence, _) = store.raise_fence(0).await.unwrap();
+    let rows: Vec<_> = (1..=400)
+        .map(|version| incident(1, version, "10.0.0.0/8"))
+        .collect();
+    for chunk in rows.chunks(64) {
+        store.record(chunk, 0, 1, fence).await.unwrap();
+    }
+    let history = store.get(&rows[0].id).await.unwrap().unwrap().history;
+    assert_eq!(history.len(), 256);
+    assert_eq!(history[0].version.0, 1);
+    assert_eq!(history[1].version.0, 146);
+    assert_eq!(history[255].version.0, 400);
+}

@@ -1,0 +1,268 @@
+//! Checked rows: one incident as it stands, and one transition of it. Times are microseconds since
+//! the Unix epoch, event time.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use weir_events::{position::Version, v1};
+use weir_routing::prefix::Prefix;
+
+/// Why a message from the log cannot be a row.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RowError {
+    /// A field that every incident has is absent or unknown.
+    #[error("field `{field}` is absent or not known")]
+    Field {
+        /// Name in the message.
+        field: &'static str,
+    },
+}
+
+/// An enum whose values have a name in URLs, JSON and SQL, and a number on the wire.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant = $number),+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name in URLs, JSON and SQL.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+
+            /// The value with this name.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)+ _ => None }
+            }
+
+            pub(crate) fn from_number(number: i64) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+named! {
+    /// Where an incident stands in its life.
+    State {
+        /// Seen, by fewer peers than confirm it.
+        Suspected = 1 "suspected",
+        /// Seen by enough distinct peer ASNs.
+        Confirmed = 2 "confirmed",
+        /// Over; see the end reason.
+        Ended = 3 "ended",
+    }
+}
+named! {
+    /// How much it matters, ascending.
+    Severity {
+        /// For the record.
+        Info = 1 "info",
+        /// Untidy.
+        Low = 2 "low",
+        /// Worth a look.
+        Medium = 3 "medium",
+        /// Likely harm.
+        High = 4 "high",
+        /// Harm now.
+        Critical = 5 "critical",
+    }
+}
+named! {
+    /// What changed.
+    Transition {
+        /// First seen.
+        Opened = 1 "opened",
+        /// Enough distinct peer ASNs.
+        Confirmed = 2 "confirmed",
+        /// Evidence, severity or reasons; not the state.
+        Updated = 3 "updated",
+        /// Over.
+        Ended = 4 "ended",
+        /// Seen again within ten minutes of its end.
+        Reopened = 5 "reopened",
+    }
+}
+named! {
+    /// Why it is over.
+    EndReason {
+        /// The conflicting route was withdrawn.
+        Withdrawn = 1 "withdrawn",
+        /// Another route took its place.
+        Replaced = 2 "replaced",
+        /// The origin has been there for a day.
+        BecameStable = 3 "became-stable",
+        /// Suspected for an hour and never confirmed.
+        Faded = 4 "faded",
+        /// All of its vantage points went silent.
+        Unknown = 5 "unknown",
+    }
+}
+
+/// One vantage point's route.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Collector that heard it.
+    pub collector: String,
+    /// Address of the peer.
+    pub peer_address: Option<IpAddr>,
+    /// ASN of the peer.
+    pub peer_asn: u32,
+    /// AS_PATH as text, sets in braces.
+    pub as_path: String,
+    /// When the peer said so.
+    pub event_time_us: i64,
+}
+
+/// One incident, its last state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "the fields of weir.v1.Incident, described there"
+)]
+pub struct IncidentRow {
+    pub id: String,
+    pub version: Version,
+    /// Name of the rule.
+    pub kind: String,
+    pub prefix: Prefix,
+    pub origins: Vec<u32>,
+    pub expected_origins: Vec<u32>,
+    pub suspect_asn: Option<u32>,
+    pub suspect_set: Vec<u32>,
+    pub victim_asns: Vec<u32>,
+    pub covering_prefix: Option<Prefix>,
+    pub state: State,
+    pub severity: Severity,
+    pub first_seen_us: i64,
+    pub suspected_at_us: Option<i64>,
+    pub confirmed_at_us: Option<i64>,
+    pub ended_at_us: Option<i64>,
+    pub end_reason: Option<EndReason>,
+    pub last_seen_us: i64,
+    pub reopened: u32,
+    pub visible_peers: u32,
+    pub total_peers: u32,
+    pub peer_asns: Vec<u32>,
+    pub evidence: Vec<Evidence>,
+    pub reasons: Vec<String>,
+    pub synthetic: bool,
+    pub transition: Transition,
+    pub transition_at_us: i64,
+}
+
+/// One step of an incident's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransitionRow {
+    /// Version of the state that it led to.
+    pub version: Version,
+    /// What changed.
+    pub transition: Transition,
+    /// State afterwards.
+    pub state: State,
+    /// Severity afterwards.
+    pub severity: Severity,
+    /// Event time of the record that changed it.
+    pub at_us: i64,
+    /// Vantage points that carried the route afterwards.
+    pub visible_peers: u32,
+    /// Vantage points that were up.
+    pub total_peers: u32,
+    /// Reasons afterwards.
+    pub reasons: Vec<String>,
+}
+
+/// One incident with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its last state.
+    pub incident: IncidentRow,
+    /// Its transitions, oldest first; the opening and the newest 255 are kept.
+    pub history: Vec<TransitionRow>,
+}
+
+impl TryFrom<&v1::Incident> for IncidentRow {
+    type Error = RowError;
+
+    fn try_from(wire: &v1::Incident) -> Result<Self, RowError> {
+        let field = |field| RowError::Field { field };
+        let prefix = |wire: Option<&v1::Prefix>, name| {
+            wire.map(|wire| Prefix::try_from(wire).map_err(|_| field(name)))
+                .transpose()
+        };
+        if wire.id.is_empty() {
+            return Err(field("id"));
+        }
+        if i64::try_from(wire.version).is_err() {
+            return Err(field("version"));
+        }
+        let at = |time: i64| (time != 0).then_some(time);
+        Ok(Self {
+            id: wire.id.clone(),
+            version: Version(wire.version),
+            kind: wire.r#type.clone(),
+            prefix: prefix(wire.prefix.as_ref(), "prefix")?.ok_or_else(|| field("prefix"))?,
+            origins: wire.origins.clone(),
+            expected_origins: wire.expected_origins.clone(),
+            suspect_asn: (wire.suspect_asn != 0).then_some(wire.suspect_asn),
+            suspect_set: wire.suspect_set.clone(),
+            victim_asns: wire.victim_asns.clone(),
+            covering_prefix: prefix(wire.covering_prefix.as_ref(), "covering_prefix")?,
+            state: State::from_number(wire.state.into()).ok_or_else(|| field("state"))?,
+            severity: Severity::from_number(wire.severity.into())
+                .ok_or_else(|| field("severity"))?,
+            first_seen_us: wire.first_seen_us,
+            suspected_at_us: at(wire.suspected_at_us),
+            confirmed_at_us: at(wire.confirmed_at_us),
+            ended_at_us: at(wire.ended_at_us),
+            end_reason: EndReason::from_number(wire.end_reason.into()),
+            last_seen_us: wire.last_seen_us,
+            reopened: wire.reopened,
+            visible_peers: wire.visible_peers,
+            total_peers: wire.total_peers,
+            peer_asns: wire.peer_asns.clone(),
+            evidence: wire.evidence.iter().map(Evidence::from).collect(),
+            reasons: wire.reasons.clone(),
+            synthetic: wire.synthetic,
+            transition: Transition::from_number(wire.transition.into())
+                .ok_or_else(|| field("transition"))?,
+            transition_at_us: wire.transition_at_us,
+        })
+    }
+}
+
+impl From<&v1::Evidence> for Evidence {
+    fn from(wire: &v1::Evidence) -> Self {
+        let peer = wire.peer.unwrap_or_default();
+        Self {
+            collector: wire.collector.clone(),
+            peer_address: peer.address.and_then(|address| address.try_into().ok()),
+            peer_asn: peer.asn,
+            as_path: wire.as_path.clone(),
+            event_time_us: wire.event_time_us,
+        }
+    }
+}
+
+impl Evidence {
+    /// `address:asn`, the entity key of the peer's session features.
+    #[must_use]
+    pub fn entity(&self) -> String {
+        match self.peer_address {
+            Some(address) => format!("{address}:{}", self.peer_asn),
+            None => format!("?:{}", self.peer_asn),
+        }
+    }
+}
