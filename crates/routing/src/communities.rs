@@ -21,6 +21,8 @@ impl Community {
     pub const NO_EXPORT: Self = Self::new(65_535, 0xff01);
     /// Do not advertise to any peer (RFC 1997).
     pub const NO_ADVERTISE: Self = Self::new(65_535, 0xff02);
+    /// Do not advertise outside this AS of the confederation (RFC 1997).
+    pub const NO_EXPORT_SUBCONFED: Self = Self::new(65_535, 0xff03);
 
     /// `asn:value`.
     #[must_use]

@@ -223,7 +223,12 @@ impl Prefix {
             }
             length = length * 10 + u16::from(digit - b'0');
         }
-        let address: IpAddr = std::str::from_utf8(address).ok()?.parse().ok()?;
+        let address = std::str::from_utf8(address).ok()?;
+        let address: IpAddr = if address.contains(':') {
+            address.parse::<Ipv6Addr>().ok()?.into()
+        } else {
+            address.parse::<Ipv4Addr>().ok()?.into()
+        };
         Self::new(address, u8::try_from(length).ok()?).ok()
     }
 }

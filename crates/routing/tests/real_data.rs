@@ -1,0 +1,177 @@
+//! Real files, when `WEIR_DATA` names a folder that holds `bgp/`: each decodes to as many
+//! elements as an independent count says (`bgp/stats.tsv`, made with bgpkit-parser's element
+//! iterator), or to another number for a stated reason.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test, also outside its test functions"
+)]
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use weir_routing::{
+    Body,
+    decode::{
+        json,
+        mrt::{MrtError, Records, Skipped},
+        ris_live::{self, Frame},
+    },
+};
+
+/// Files of `mrt_small` that differ from `stats.tsv`: (announced, withdrawn) here, and why.
+const DIFFERENT: &[(&str, (usize, usize), &str)] = &[(
+    "updates.20070211.0141.gz",
+    (51_236, 2_270),
+    "93 announced and 58 withdrawn prefixes are IPv6 multicast (SAFI 2): no unicast routes",
+)];
+
+fn data() -> Option<PathBuf> {
+    let folder = std::env::var_os("WEIR_DATA").map(|folder| PathBuf::from(folder).join("bgp"));
+    if folder.is_none() {
+        println!("skipped: WEIR_DATA names no folder with real data");
+    }
+    folder
+}
+
+fn open(path: &Path) -> Box<dyn Read> {
+    let file = BufReader::new(File::open(path).unwrap());
+    match path.extension().and_then(|e| e.to_str()) {
+        Some("gz") => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(file))),
+        Some("bz2") => Box::new(BufReader::new(bzip2::bufread::MultiBzDecoder::new(file))),
+        _ => Box::new(file),
+    }
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    announced: usize,
+    withdrawn: usize,
+    errors: Vec<MrtError>,
+    skipped: Skipped,
+    records: u64,
+}
+
+fn count(path: &Path) -> Counts {
+    let mut counts = Counts::default();
+    let mut records = Records::new(open(path));
+    for item in &mut records {
+        match item {
+            Ok(decoded) => {
+                if let Body::Update(update) = decoded.message.body {
+                    counts.announced += update.announced.len();
+                    counts.withdrawn += update.withdrawn.len();
+                }
+            }
+            Err(error) => counts.errors.push(error),
+        }
+    }
+    counts.skipped = records.skipped();
+    counts.records = records.records();
+    counts
+}
+
+/// (announced, withdrawn) by file.
+fn expected(folder: &Path, part: &str) -> BTreeMap<String, (usize, usize)> {
+    fs::read_to_string(folder.join("stats.tsv"))
+        .unwrap()
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split('\t');
+            let file = fields.next()?.trim_start_matches("./");
+            let file = file.strip_prefix(part)?.strip_prefix('/')?.to_owned();
+            let mut number = || fields.next()?.parse().ok();
+            let _elements: usize = number()?;
+            Some((file, (number()?, number()?)))
+        })
+        .collect()
+}
+
+#[test]
+fn small_files_decode_to_the_known_counts() {
+    let Some(folder) = data() else { return };
+    let expected = expected(&folder, "mrt_small");
+    let different: BTreeMap<_, _> = DIFFERENT.iter().map(|(f, c, _)| (*f, *c)).collect();
+    let mut wrong = Vec::new();
+    for (file, known) in &expected {
+        let counts = count(&folder.join("mrt_small").join(file));
+        let wanted = different.get(file.as_str()).unwrap_or(known);
+        if (counts.announced, counts.withdrawn) != *wanted {
+            wrong.push(format!("{file}: wanted {wanted:?}, got {counts:?}"));
+        } else if !counts.errors.is_empty() {
+            println!(
+                "{file}: {:?}",
+                counts
+                    .errors
+                    .iter()
+                    .map(ToString::to_string)
+                    .take(3)
+                    .collect::<Vec<_>>()
+            );
+        }
+    }
+    assert!(expected.len() > 30);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn collector_files_decode_to_exactly_the_known_counts() {
+    let Some(folder) = data() else { return };
+    for part in ["mrt_rrc12_20210101", "mrt_rrc04_20210101"] {
+        for (file, known) in expected(&folder, part) {
+            let counts = count(&folder.join(part).join(&file));
+            assert_eq!((counts.announced, counts.withdrawn), known, "{file}");
+            assert!(counts.errors.is_empty(), "{file}: {:?}", counts.errors);
+        }
+    }
+}
+
+#[test]
+fn real_ris_live_messages_of_every_kind_are_read() {
+    let Some(folder) = data() else { return };
+    let text = fs::read_to_string(folder.join("rislive/real_samples_all_types.json")).unwrap();
+    let kinds: Vec<String> = text
+        .lines()
+        .map(|line| match ris_live::decode(line.as_bytes()) {
+            Ok(Frame::Message(ris)) => {
+                assert_eq!(ris.messages.len(), 1);
+                let body = format!("{:?}", ris.messages[0].body);
+                body.split(['(', ' ']).next().unwrap().to_owned()
+            }
+            Ok(frame) => format!("{frame:?}"),
+            Err(error) => error.to_string(),
+        })
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "Update",
+            "StateChange",
+            "Error(\"this is a test error message\")",
+            "Open",
+            "Notification",
+            "Keepalive",
+            // The sample is cut off on purpose.
+            "frame is not a RIS Live frame: EOF while parsing an object at line 1 column 238",
+        ]
+    );
+}
+
+#[test]
+fn the_flat_fixtures_of_the_seed_are_read() {
+    let Some(folder) = data() else { return };
+    let text = fs::read(folder.join("orchestrator_fixtures/bgp_updates.json")).unwrap();
+    let updates: Vec<_> = json::decode(&text)
+        .unwrap()
+        .into_iter()
+        .map(|update| update.unwrap().message)
+        .collect();
+    let elements: Vec<_> = updates.iter().map(|m| m.body.elements()).collect();
+    assert_eq!(elements, [1, 1, 1]);
+    assert_eq!(updates[0].event_time_us, 1_704_067_200_000_000);
+}
