@@ -1,0 +1,159 @@
+//! The client underneath: rdkafka. Only this file and its folder name it.
+//!
+//! What librdkafka hides is surfaced here: its log lines and its background errors go to tracing,
+//! its error codes become [`LogError`] with the question that was asked.
+
+pub(crate) mod group;
+pub(crate) mod lookup;
+pub(crate) mod producer;
+pub(crate) mod topics;
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientConfig, ClientContext,
+    config::RDKafkaLogLevel,
+    consumer::ConsumerContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+
+use crate::{LogConfig, LogError};
+
+/// How long one request to the broker may take.
+pub(crate) const REQUEST: Duration = Duration::from_secs(10);
+
+/// What every client has in common.
+pub(crate) fn client_config(config: &LogConfig) -> ClientConfig {
+    let mut client = ClientConfig::new();
+    client
+        .set("bootstrap.servers", &config.bootstrap_servers)
+        .set("client.id", &config.client_id)
+        .set("allow.auto.create.topics", "false")
+        .set("socket.keepalive.enable", "true")
+        .set("socket.nagle.disable", "true")
+        .set("socket.timeout.ms", "10000")
+        .set("reconnect.backoff.ms", "50")
+        .set("reconnect.backoff.max.ms", "1000")
+        .set("topic.metadata.refresh.interval.ms", "30000")
+        .set("log.connection.close", "false")
+        .set_log_level(RDKafkaLogLevel::Info);
+    client
+}
+
+/// What every reader has in common. Small buffers, because one process holds many of them: with a
+/// queue per partition both bounds count for each partition.
+pub(crate) fn reader_config(config: &LogConfig, group: &str) -> ClientConfig {
+    let mut client = client_config(config);
+    client
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        .set("check.crcs", "true")
+        .set("fetch.min.bytes", "1")
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.error.backoff.ms", "20")
+        .set("fetch.queue.backoff.ms", "2")
+        .set("fetch.message.max.bytes", "262144")
+        .set("fetch.max.bytes", "4194304")
+        .set("queued.min.messages", "20000")
+        .set("queued.max.messages.kbytes", "512");
+    client
+}
+
+/// Brings the log lines and errors of one client to tracing.
+pub(crate) struct Voice {
+    client: String,
+    last_error: Mutex<String>,
+}
+
+impl Voice {
+    pub(crate) fn new(client: impl Into<String>) -> Self {
+        Self {
+            client: client.into(),
+            last_error: Mutex::default(),
+        }
+    }
+}
+
+impl ClientContext for Voice {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let client = self.client.as_str();
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => {
+                tracing::error!(target: "librdkafka", client, facility, "{message}");
+            }
+            RDKafkaLogLevel::Warning => {
+                tracing::warn!(target: "librdkafka", client, facility, "{message}");
+            }
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "librdkafka", client, facility, "{message}");
+            }
+            RDKafkaLogLevel::Debug => {
+                tracing::debug!(target: "librdkafka", client, facility, "{message}");
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::PartitionEOF)
+        ) {
+            return;
+        }
+        // The producer reports each error twice, and an unreachable broker many times.
+        let mut last = self.last_error.lock();
+        if *last != reason {
+            tracing::warn!(target: "librdkafka", client = self.client, %error, "{reason}");
+            reason.clone_into(&mut last);
+        }
+    }
+}
+
+impl ConsumerContext for Voice {}
+
+/// The client could not be made.
+pub(crate) fn refused(error: &KafkaError) -> LogError {
+    LogError::Client {
+        reason: error.to_string(),
+    }
+}
+
+/// The request `what` failed with `error`.
+pub(crate) fn failed(what: impl Into<String>, error: &KafkaError) -> LogError {
+    use RDKafkaErrorCode as Code;
+    let transient = matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::AllBrokersDown
+                | Code::BrokerTransportFailure
+                | Code::Resolve
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::NetworkException
+                | Code::LeaderNotAvailable
+                | Code::NotLeaderForPartition
+                | Code::NotCoordinator
+                | Code::CoordinatorNotAvailable
+                | Code::CoordinatorLoadInProgress
+                | Code::WaitingForCoordinator
+                | Code::RebalanceInProgress
+        )
+    );
+    LogError::Request {
+        what: what.into(),
+        reason: error.to_string(),
+        transient,
+    }
+}
+
+/// A partition as librdkafka counts them.
+pub(crate) fn signed(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,337 @@
+//! The consuming clients: one in a group with a queue per partition, one outside of any.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rdkafka::{
+    ClientContext, Message, Offset, TopicPartitionList,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, base_consumer::PartitionQueue},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    message::BorrowedMessage,
+    types::RDKafkaRespErr,
+};
+use weir_events::topics::Topic;
+
+use super::{REQUEST, Voice, failed, reader_config, refused, signed};
+use crate::{EventLog, From, LogError, RecordRef};
+
+/// What the group decided.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// These partitions are ours; nothing is read until the client is told.
+    Assigned(Vec<u32>),
+    /// These are to be given back; the group waits until the client is told.
+    Revoked {
+        partitions: Vec<u32>,
+        /// They may belong to somebody else already.
+        lost: bool,
+    },
+}
+
+pub(crate) struct GroupContext {
+    voice: Voice,
+    decisions: Mutex<VecDeque<Decision>>,
+    /// The client is being dropped: decisions are carried out at once.
+    closing: AtomicBool,
+}
+
+impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.voice.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.voice.error(error, reason);
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        let assign = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::Acquire) {
+            if !assign && let Err(error) = consumer.incremental_unassign(partitions) {
+                tracing::debug!(%error, "unassign while closing");
+            }
+            return;
+        }
+        let partitions = partitions
+            .elements()
+            .iter()
+            .filter_map(|element| u32::try_from(element.partition()).ok())
+            .collect();
+        self.decisions.lock().push_back(if assign {
+            Decision::Assigned(partitions)
+        } else {
+            Decision::Revoked {
+                partitions,
+                lost: consumer.assignment_lost(),
+            }
+        });
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            // Positions in the group are for display; the next commit carries them again.
+            tracing::debug!(%error, ?offsets, "commit refused");
+        }
+    }
+}
+
+/// A member of a group, reading one topic.
+#[derive(Clone)]
+pub(crate) struct Member {
+    consumer: Arc<BaseConsumer<GroupContext>>,
+    topic: Topic,
+}
+
+impl Member {
+    pub(crate) fn join(log: &EventLog, group: &str, topic: Topic) -> Result<Self, LogError> {
+        let context = GroupContext {
+            voice: Voice::new(group),
+            decisions: Mutex::default(),
+            closing: AtomicBool::new(false),
+        };
+        let consumer: BaseConsumer<GroupContext> = reader_config(log.config(), group)
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "2000")
+            .create_with_context(context)
+            .map_err(|error| refused(&error))?;
+        consumer
+            .subscribe(&[topic.name])
+            .map_err(|error| failed(format!("subscribe to {}", topic.name), &error))?;
+        Ok(Self {
+            consumer: Arc::new(consumer),
+            topic,
+        })
+    }
+
+    /// Serves the client for at most `wait`; `Err` is what it reports outside of any partition.
+    pub(crate) fn serve(&self, wait: Duration) -> Result<(), LogError> {
+        match self.consumer.poll(wait) {
+            Some(Ok(message)) => Err(LogError::Misuse {
+                topic: message.topic().to_owned(),
+                partition: u32::try_from(message.partition()).unwrap_or(u32::MAX),
+                what: "a record came outside of its partition's queue",
+            }),
+            None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(()),
+            Some(Err(error)) => Err(failed(format!("read {}", self.topic.name), &error)),
+        }
+    }
+
+    pub(crate) fn decision(&self) -> Option<Decision> {
+        self.consumer.context().decisions.lock().pop_front()
+    }
+
+    /// Splits off the queue of a partition. Before [`Self::accept`], so that no record of it is
+    /// ever delivered elsewhere.
+    pub(crate) fn queue(
+        &self,
+        partition: u32,
+        on_record: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Queue, LogError> {
+        let mut queue = self
+            .consumer
+            .split_partition_queue(self.topic.name, signed(partition))
+            .ok_or_else(|| LogError::Client {
+                reason: format!("no queue for {}/{partition}", self.topic.name),
+            })?;
+        queue.set_nonempty_callback(on_record);
+        Ok(Queue(queue))
+    }
+
+    /// Takes the partitions over, all paused. They begin at the end of the log, so that nothing is
+    /// fetched in vain before [`Self::seek`].
+    pub(crate) fn accept(&self, partitions: &[u32]) -> Result<(), LogError> {
+        let list = self.list(partitions.iter().map(|partition| (*partition, Offset::End)))?;
+        self.consumer
+            .incremental_assign(&list)
+            .and_then(|()| self.consumer.pause(&list))
+            .map_err(|error| failed(format!("assign {}", self.topic.name), &error))
+    }
+
+    /// Gives the partitions back.
+    pub(crate) fn release(&self, partitions: &[u32]) -> Result<(), LogError> {
+        let list = self.list(
+            partitions
+                .iter()
+                .map(|partition| (*partition, Offset::Invalid)),
+        )?;
+        self.consumer
+            .incremental_unassign(&list)
+            .map_err(|error| failed(format!("unassign {}", self.topic.name), &error))
+    }
+
+    /// Reads the partition from `offset` on.
+    pub(crate) fn seek(&self, partition: u32, offset: i64) -> Result<(), LogError> {
+        let list = self.list([(partition, Offset::Offset(offset))])?;
+        self.consumer
+            .seek(
+                self.topic.name,
+                signed(partition),
+                Offset::Offset(offset),
+                REQUEST,
+            )
+            .and_then(|()| self.consumer.resume(&list))
+            .map_err(|error| failed(format!("seek {}/{partition}", self.topic.name), &error))
+    }
+
+    /// Commits positions; waits for the broker when `now`.
+    pub(crate) fn commit(&self, positions: &[(u32, i64)], now: bool) -> Result<(), LogError> {
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let list = self.list(
+            positions
+                .iter()
+                .map(|(partition, next)| (*partition, Offset::Offset(*next))),
+        )?;
+        let mode = if now {
+            CommitMode::Sync
+        } else {
+            CommitMode::Async
+        };
+        self.consumer
+            .commit(&list, mode)
+            .map_err(|error| failed(format!("commit to {}", self.topic.name), &error))
+    }
+
+    /// From now on the client carries out by itself what the group decides.
+    pub(crate) fn close(&self) {
+        self.consumer
+            .context()
+            .closing
+            .store(true, Ordering::Release);
+    }
+
+    fn list(
+        &self,
+        positions: impl IntoIterator<Item = (u32, Offset)>,
+    ) -> Result<TopicPartitionList, LogError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in positions {
+            list.add_partition_offset(self.topic.name, signed(partition), offset)
+                .map_err(|error| {
+                    failed(format!("position in {}/{partition}", self.topic.name), &error)
+                })?;
+        }
+        Ok(list)
+    }
+}
+
+/// What the queue of a partition holds next.
+pub(crate) enum Queued<'a> {
+    /// A record.
+    Record(RecordRef<'a>),
+    /// The end of the log was reached.
+    End,
+    /// The position is no longer in the log.
+    Gone,
+    /// The client reports something else.
+    Failed(LogError),
+    /// Nothing now.
+    Nothing,
+}
+
+/// The queue of one partition.
+pub(crate) struct Queue(PartitionQueue<GroupContext>);
+
+impl Queue {
+    /// Takes the next thing off the queue, without waiting, and shows it to `look`.
+    pub(crate) fn take<T>(&self, topic: &Topic, look: impl FnOnce(Queued<'_>) -> T) -> T {
+        match self.0.poll(Duration::ZERO) {
+            None => look(Queued::Nothing),
+            Some(Ok(message)) => look(Queued::Record(borrowed(&message))),
+            Some(Err(KafkaError::PartitionEOF(_))) => look(Queued::End),
+            Some(Err(error)) => look(match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
+                    Queued::Gone
+                }
+                _ => Queued::Failed(failed(format!("read {}", topic.name), &error)),
+            }),
+        }
+    }
+}
+
+fn borrowed<'a>(message: &'a BorrowedMessage<'_>) -> RecordRef<'a> {
+    RecordRef {
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+        key: message.key().unwrap_or_default(),
+        payload: message.payload().unwrap_or_default(),
+    }
+}
+
+/// Reads all partitions of some topics outside of any group.
+pub(crate) struct TailReader {
+    consumer: BaseConsumer<Voice>,
+    topics: Vec<Topic>,
+}
+
+impl TailReader {
+    pub(crate) fn connect(log: &EventLog, topics: &[Topic], from: From) -> Result<Self, LogError> {
+        let consumer: BaseConsumer<Voice> = reader_config(log.config(), "weir-tail")
+            // What retention removed under a slow reader of a live page is skipped.
+            .set("auto.offset.reset", "earliest")
+            .create_with_context(Voice::new("tail"))
+            .map_err(|error| refused(&error))?;
+        let lookup = log.lookup()?;
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            for partition in 0..topic.partitions {
+                let (first, end) = lookup.range(topic.name, partition)?;
+                let start = match from {
+                    From::Beginning => first,
+                    From::End => end,
+                };
+                list.add_partition_offset(topic.name, signed(partition), Offset::Offset(start))
+                    .map_err(|error| failed(format!("tail {}", topic.name), &error))?;
+            }
+        }
+        consumer
+            .assign(&list)
+            .map_err(|error| failed("assign a tail", &error))?;
+        Ok(Self {
+            consumer,
+            topics: topics.to_vec(),
+        })
+    }
+
+    /// Hands over what has come, for at most a tenth of a second.
+    pub(crate) fn poll(&self, on_record: &mut impl FnMut(&'static str, RecordRef<'_>)) {
+        let deadline = Instant::now() + Duration::from_millis(100);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.consumer.poll(left) {
+                Some(Ok(message)) => {
+                    let name = self
+                        .topics
+                        .iter()
+                        .find(|topic| topic.name == message.topic())
+                        .map(|topic| topic.name);
+                    if let Some(name) = name {
+                        on_record(name, borrowed(&message));
+                    }
+                }
+                // The client's voice has told the others.
+                Some(Err(_)) | None => {}
+            }
+            if left.is_zero() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Questions to the log outside of any group's rebalancing: ranges, positions, single records.
+
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use rdkafka::{
+    Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
+};
+
+use super::{REQUEST, Voice, failed, reader_config, refused, signed};
+use crate::{EventLog, LogError, Record};
+
+/// A consumer that never subscribes.
+pub(crate) struct Lookup {
+    consumer: BaseConsumer<Voice>,
+    /// Held while the one assignment is in use.
+    reading: Mutex<()>,
+}
+
+impl Lookup {
+    /// Connects; `group` is whose positions [`Self::committed`] tells.
+    pub(crate) fn connect(log: &EventLog, group: &str) -> Result<Self, LogError> {
+        let consumer = reader_config(log.config(), group)
+            .create_with_context(Voice::new(format!("lookup {group}")))
+            .map_err(|error| refused(&error))?;
+        Ok(Self {
+            consumer,
+            reading: Mutex::default(),
+        })
+    }
+
+    /// First kept offset and end.
+    pub(crate) fn range(&self, topic: &str, partition: u32) -> Result<(i64, i64), LogError> {
+        self.serve();
+        self.consumer
+            .fetch_watermarks(topic, signed(partition), REQUEST)
+            .map_err(|error| failed(format!("range of {topic}/{partition}"), &error))
+    }
+
+    /// The next offset that the group has committed, for each of `partitions` partitions.
+    pub(crate) fn committed(
+        &self,
+        topic: &str,
+        partitions: u32,
+    ) -> Result<Vec<Option<i64>>, LogError> {
+        self.serve();
+        let mut asked = TopicPartitionList::new();
+        for partition in 0..partitions {
+            asked.add_partition(topic, signed(partition));
+        }
+        let answer = self
+            .consumer
+            .committed_offsets(asked, REQUEST)
+            .map_err(|error| failed(format!("positions in {topic}"), &error))?;
+        (0..partitions)
+            .map(|partition| {
+                let Some(found) = answer.find_partition(topic, signed(partition)) else {
+                    return Ok(None);
+                };
+                found
+                    .error()
+                    .map_err(|error| failed(format!("position in {topic}/{partition}"), &error))?;
+                Ok(match found.offset() {
+                    Offset::Offset(next) => Some(next),
+                    _ => None,
+                })
+            })
+            .collect()
+    }
+
+    /// The record at `offset`; `None` when the log does not hold it.
+    pub(crate) fn read(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: i64,
+    ) -> Result<Option<Record>, LogError> {
+        let (first, end) = self.range(topic, partition)?;
+        if offset < first || offset >= end {
+            return Ok(None);
+        }
+        let _one_at_a_time = self.reading.lock();
+        let what = || format!("record {offset} of {topic}/{partition}");
+        let mut assignment = TopicPartitionList::new();
+        assignment
+            .add_partition_offset(topic, signed(partition), Offset::Offset(offset))
+            .map_err(|error| failed(what(), &error))?;
+        self.consumer
+            .assign(&assignment)
+            .map_err(|error| failed(what(), &error))?;
+        let record = self.poll_for(topic, partition, offset, &what);
+        self.consumer
+            .unassign()
+            .map_err(|error| failed(what(), &error))?;
+        record
+    }
+
+    fn poll_for(
+        &self,
+        topic: &str,
+        partition: u32,
+        offset: i64,
+        what: &dyn Fn() -> String,
+    ) -> Result<Option<Record>, LogError> {
+        let deadline = Instant::now() + REQUEST;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(LogError::TimedOut {
+                    what: what(),
+                    seconds: REQUEST.as_secs(),
+                });
+            }
+            match self.consumer.poll(left) {
+                None => {}
+                Some(Ok(message)) => {
+                    // Leftovers of an earlier question are skipped.
+                    let ours = message.topic() == topic
+                        && message.partition() == signed(partition)
+                        && message.offset() >= offset;
+                    if ours {
+                        return Ok((message.offset() == offset).then(|| Record {
+                            offset,
+                            timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+                            key: message.key().unwrap_or_default().to_vec(),
+                            payload: message.payload().unwrap_or_default().to_vec(),
+                        }));
+                    }
+                }
+                // It cannot be ours: our offset is below the end.
+                Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) => {
+                    let error = failed(what(), &error);
+                    if !error.is_transient() {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets the client say what it has to say: nobody else polls it.
+    fn serve(&self) {
+        let _one_at_a_time = self.reading.lock();
+        while self.consumer.poll(std::time::Duration::ZERO).is_some() {}
+    }
+}

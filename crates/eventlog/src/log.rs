@@ -1,0 +1,127 @@
+//! The handle to one log that every service is given.
+
+use std::{collections::HashMap, io, sync::Arc};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    broker::Broker,
+    error::LogError,
+    kafka::lookup::Lookup,
+    publisher::{Publisher, PublisherOptions},
+};
+
+/// Where the log is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `host:port`, several separated by commas.
+    pub bootstrap_servers: String,
+    /// The name under which the broker's logs show us.
+    pub client_id: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: "127.0.0.1:9092".to_owned(),
+            client_id: "weir".to_owned(),
+        }
+    }
+}
+
+/// One event log, on Kafka or embedded; cheap to clone.
+#[derive(Clone)]
+pub struct EventLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: LogConfig,
+    broker: Option<Broker>,
+    /// For questions outside of any group.
+    lookup: Mutex<Option<Arc<Lookup>>>,
+    /// For questions about the positions of groups.
+    groups: Mutex<HashMap<String, Arc<Lookup>>>,
+    /// Shared by the reporters of all services of this process.
+    status: Mutex<Option<Publisher>>,
+}
+
+impl EventLog {
+    /// The log of a Kafka cluster. Connects when first used.
+    #[must_use]
+    pub fn kafka(config: LogConfig) -> Self {
+        Self::new(config, None)
+    }
+
+    /// The log of the broker in this process.
+    #[must_use]
+    pub fn embedded(broker: Broker) -> Self {
+        let config = LogConfig {
+            bootstrap_servers: broker.address().to_string(),
+            ..LogConfig::default()
+        };
+        Self::new(config, Some(broker))
+    }
+
+    fn new(config: LogConfig, broker: Option<Broker>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                broker,
+                lookup: Mutex::default(),
+                groups: Mutex::default(),
+                status: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn config(&self) -> &LogConfig {
+        &self.inner.config
+    }
+
+    /// Makes everything that was acknowledged durable on this machine: before a manifest that
+    /// rests on it. Kafka replicates instead, so there it does nothing.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn sync(&self) -> io::Result<()> {
+        self.inner.broker.as_ref().map_or(Ok(()), Broker::sync)
+    }
+
+    pub(crate) fn lookup(&self) -> Result<Arc<Lookup>, LogError> {
+        let mut slot = self.inner.lookup.lock();
+        if let Some(lookup) = &*slot {
+            return Ok(Arc::clone(lookup));
+        }
+        let lookup = Arc::new(Lookup::connect(self, "weir-lookup")?);
+        *slot = Some(Arc::clone(&lookup));
+        Ok(lookup)
+    }
+
+    pub(crate) fn group_lookup(&self, group: &str) -> Result<Arc<Lookup>, LogError> {
+        let mut groups = self.inner.groups.lock();
+        if let Some(lookup) = groups.get(group) {
+            return Ok(Arc::clone(lookup));
+        }
+        let lookup = Arc::new(Lookup::connect(self, group)?);
+        groups.insert(group.to_owned(), Arc::clone(&lookup));
+        Ok(lookup)
+    }
+
+    /// The one publisher for small things such as status; made anew when it has died.
+    pub(crate) fn status_publisher(&self) -> Result<Publisher, LogError> {
+        let mut slot = self.inner.status.lock();
+        match &*slot {
+            Some(publisher) if publisher.failure().is_none() => Ok(publisher.clone()),
+            _ => {
+                let publisher = Publisher::connect(self, PublisherOptions::default())?;
+                *slot = Some(publisher.clone());
+                Ok(publisher)
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Reads a topic as a member of a group: a poll thread, and one plain thread per assigned
+//! partition, which owns its state, its position and its pace.
+//!
+//! A task's thread runs `task` from assignment to revocation. It restores, says where to resume
+//! (`resume_at`), and takes batches. Records wait in the client's bounded queue of the partition;
+//! a task that is slow stops the fetching of its own partition only, and the poll thread never
+//! waits for it. On [`Next::Revoked`] it finishes, checkpoints, commits and returns; the partition
+//! is given back afterwards. On [`Next::Lost`] another may own it already: publish nothing.
+
+mod members;
+mod partition;
+
+use std::{
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use weir_events::topics::Topic;
+
+use crate::{EventLog, LogError, kafka::group::Member};
+use members::Members;
+pub use partition::{Assignment, Next};
+
+/// What a task returns when it cannot go on.
+pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
+
+pub(crate) type Task = dyn Fn(Assignment) -> Result<(), TaskError> + Send + Sync;
+
+/// A running member of a group. Dropping it stops it without a deadline.
+pub struct Subscriber {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Between the handle and the poll thread.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// When to be done, once asked to stop.
+    stop_by: Mutex<Option<Instant>>,
+    failure: Mutex<Option<String>>,
+}
+
+impl Shared {
+    fn fail(&self, reason: &str) {
+        let mut failure = self.failure.lock();
+        if failure.is_none() {
+            *failure = Some(reason.to_owned());
+        }
+    }
+}
+
+impl Subscriber {
+    /// Joins `group` for `topic`; `task` runs once per assignment of a partition, on its thread.
+    ///
+    /// A task that returns an error, panics, or returns before its partition was taken away marks
+    /// the subscriber as failed: its partition stands still, the others go on until `stop`.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn start(
+        log: &EventLog,
+        group: &str,
+        topic: Topic,
+        task: impl Fn(Assignment) -> Result<(), TaskError> + Send + Sync + 'static,
+    ) -> Result<Self, LogError> {
+        let member = Member::join(log, group, topic)?;
+        let shared = Arc::new(Shared::default());
+        let members = Members::new(
+            log.clone(),
+            group,
+            topic,
+            member,
+            Arc::new(task),
+            Arc::clone(&shared),
+        );
+        let thread = std::thread::Builder::new()
+            .name(format!("{group}-poll"))
+            .spawn(move || members.run())
+            .map_err(|error| LogError::Thread {
+                reason: error.to_string(),
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Takes everything back: tasks see [`Next::Revoked`], finish and return, their positions are
+    /// committed, the group is left. Past `deadline` they see [`Next::Lost`] and are left behind.
+    ///
+    /// # Errors
+    /// When a task failed or did not end in time.
+    pub fn stop(mut self, deadline: Duration) -> Result<(), LogError> {
+        *self.shared.stop_by.lock() = Some(Instant::now() + deadline);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            self.shared.fail("the poll thread panicked");
+        }
+        self.failure()
+            .map_or(Ok(()), |reason| Err(LogError::Task { reason }))
+    }
+
+    /// The first failure of a task, or of the group as a whole.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.shared.failure.lock().clone()
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            *self.shared.stop_by.lock() = Some(Instant::now() + members::REVOKE_BUDGET);
+            if thread.join().is_err() {
+                tracing::error!("the poll thread of a subscriber panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The poll thread of a subscriber: carries out what the group decides, and never stops polling.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use weir_events::topics::Topic;
+
+use super::{
+    Shared, Task, TaskError,
+    partition::{Assignment, Phase, Signal},
+};
+use crate::{
+    EventLog, LogError,
+    kafka::group::{Decision, Member},
+};
+
+/// How long a task may take to finish after a revocation: a fifth of librdkafka's
+/// `max.poll.interval.ms`, after which the group would call the whole member dead.
+pub(super) const REVOKE_BUDGET: Duration = Duration::from_secs(60);
+/// One turn of the poll loop while nothing is under way, and while something is.
+const TURN: Duration = Duration::from_millis(50);
+const SHORT_TURN: Duration = Duration::from_millis(2);
+
+/// A task's thread.
+struct Running {
+    signal: Arc<Signal>,
+    thread: JoinHandle<Result<(), TaskError>>,
+    /// Its end has been looked at.
+    failed: bool,
+}
+
+/// Partitions that are being given back together, as the group asked for them.
+struct Release {
+    partitions: Vec<u32>,
+    deadline: Instant,
+}
+
+/// All that the poll thread owns.
+pub(super) struct Members {
+    log: EventLog,
+    group: String,
+    topic: Topic,
+    member: Member,
+    task: Arc<Task>,
+    shared: Arc<Shared>,
+    running: BTreeMap<u32, Running>,
+    releases: Vec<Release>,
+    /// Threads whose partition is gone but which have not ended.
+    overdue: Vec<(u32, Running)>,
+    /// Assigned again before the thread of the last assignment has ended.
+    waiting: Vec<u32>,
+}
+
+impl Members {
+    pub(super) fn new(
+        log: EventLog,
+        group: &str,
+        topic: Topic,
+        member: Member,
+        task: Arc<Task>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            log,
+            group: group.to_owned(),
+            topic,
+            member,
+            task,
+            shared,
+            running: BTreeMap::new(),
+            releases: Vec::new(),
+            overdue: Vec::new(),
+            waiting: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let stop_by = loop {
+            let turn = if self.releases.is_empty() && self.overdue.is_empty() {
+                TURN
+            } else {
+                SHORT_TURN
+            };
+            self.poll(turn);
+            while let Some(decision) = self.member.decision() {
+                self.carry_out(decision);
+            }
+            self.advance();
+            if let Some(stop_by) = *self.shared.stop_by.lock() {
+                break stop_by;
+            }
+        };
+        self.stop(stop_by);
+    }
+
+    fn poll(&self, turn: Duration) {
+        match self.member.serve(turn) {
+            Ok(()) => {}
+            Err(error @ LogError::Misuse { .. }) => self.shared.fail(&error.to_string()),
+            // The client goes on by itself, and its voice has told.
+            Err(error) => tracing::debug!(group = self.group, %error, "while polling"),
+        }
+    }
+
+    fn carry_out(&mut self, decision: Decision) {
+        match decision {
+            Decision::Assigned(partitions) => {
+                tracing::info!(group = self.group, topic = self.topic.name, ?partitions, "assigned");
+                self.assign(&partitions);
+            }
+            Decision::Revoked { partitions, lost } => {
+                tracing::info!(
+                    group = self.group,
+                    topic = self.topic.name,
+                    ?partitions,
+                    lost,
+                    "revoked"
+                );
+                self.waiting.retain(|waiting| !partitions.contains(waiting));
+                let phase = if lost { Phase::Lost } else { Phase::Revoked };
+                for partition in &partitions {
+                    if let Some(running) = self.running.get(partition) {
+                        running.signal.turn(phase);
+                    }
+                }
+                let budget = if lost { Duration::ZERO } else { REVOKE_BUDGET };
+                self.releases.push(Release {
+                    partitions,
+                    deadline: Instant::now() + budget,
+                });
+            }
+        }
+    }
+
+    fn assign(&mut self, partitions: &[u32]) {
+        // The queues are split off before the client begins to fetch.
+        let mut ready = Vec::new();
+        for &partition in partitions {
+            if self.overdue.iter().any(|(overdue, _)| *overdue == partition) {
+                self.waiting.push(partition);
+            }
+            match self.assignment(partition) {
+                Ok(assignment) => ready.push(assignment),
+                Err(error) => self.shared.fail(&error.to_string()),
+            }
+        }
+        if let Err(error) = self.member.accept(partitions) {
+            self.shared.fail(&error.to_string());
+            return;
+        }
+        for (assignment, signal) in ready {
+            if !self.waiting.contains(&assignment.partition) {
+                self.spawn(assignment, signal);
+            }
+        }
+    }
+
+    fn assignment(&self, partition: u32) -> Result<(Assignment, Arc<Signal>), LogError> {
+        let signal = Arc::new(Signal::new());
+        let filled = Arc::clone(&signal);
+        let queue = self.member.queue(partition, move || filled.filled())?;
+        let assignment = Assignment {
+            log: self.log.clone(),
+            topic: self.topic,
+            partition,
+            member: self.member.clone(),
+            queue,
+            signal: Arc::clone(&signal),
+            position: None,
+            at_end: false,
+            broken: None,
+        };
+        Ok((assignment, signal))
+    }
+
+    fn spawn(&mut self, assignment: Assignment, signal: Arc<Signal>) {
+        let partition = assignment.partition;
+        let task = Arc::clone(&self.task);
+        let spawned = std::thread::Builder::new()
+            .name(format!("{}-{partition}", self.group))
+            .spawn(move || task(assignment));
+        match spawned {
+            Ok(thread) => {
+                let running = Running {
+                    signal,
+                    thread,
+                    failed: false,
+                };
+                self.running.insert(partition, running);
+            }
+            Err(error) => self
+                .shared
+                .fail(&format!("no thread for partition {partition}: {error}")),
+        }
+    }
+
+    /// Whatever can go on: tasks that ended, partitions that can be given back or taken on.
+    fn advance(&mut self) {
+        for running in self.running.values_mut() {
+            if !running.failed
+                && running.signal.phase() == Phase::Ours
+                && running.thread.is_finished()
+            {
+                running.failed = true;
+            }
+        }
+        let ended: Vec<u32> = self
+            .running
+            .iter()
+            .filter(|(_, running)| running.failed)
+            .map(|(partition, _)| *partition)
+            .collect();
+        for partition in ended {
+            if let Some(running) = self.running.remove(&partition) {
+                self.judge(partition, running, true);
+            }
+        }
+
+        for release in std::mem::take(&mut self.releases) {
+            self.release(release);
+        }
+
+        for (partition, running) in std::mem::take(&mut self.overdue) {
+            if running.thread.is_finished() {
+                self.judge(partition, running, false);
+            } else {
+                self.overdue.push((partition, running));
+            }
+        }
+        for partition in std::mem::take(&mut self.waiting) {
+            if self.overdue.iter().any(|(overdue, _)| *overdue == partition) {
+                self.waiting.push(partition);
+                continue;
+            }
+            match self.assignment(partition) {
+                Ok((assignment, signal)) => self.spawn(assignment, signal),
+                Err(error) => self.shared.fail(&error.to_string()),
+            }
+        }
+    }
+
+    /// Gives partitions back when their threads have ended or their time is over.
+    fn release(&mut self, release: Release) {
+        let finished = release.partitions.iter().all(|partition| {
+            self.running
+                .get(partition)
+                .is_none_or(|running| running.thread.is_finished())
+        });
+        if !finished && Instant::now() < release.deadline {
+            self.releases.push(release);
+            return;
+        }
+        self.collect(&release.partitions);
+        if let Err(error) = self.member.release(&release.partitions) {
+            tracing::warn!(group = self.group, %error, "partitions not given back");
+        }
+    }
+
+    /// Ends the tasks of `partitions`, and commits the positions of those that finished as ours.
+    fn collect(&mut self, partitions: &[u32]) {
+        let mut positions = Vec::new();
+        for partition in partitions {
+            let Some(running) = self.running.remove(partition) else {
+                continue;
+            };
+            if running.thread.is_finished() {
+                if running.signal.phase() == Phase::Revoked
+                    && let Some(next) = running.signal.committed()
+                {
+                    positions.push((*partition, next));
+                }
+                self.judge(*partition, running, false);
+            } else {
+                running.signal.turn(Phase::Lost);
+                self.overdue.push((*partition, running));
+            }
+        }
+        if let Err(error) = self.member.commit(&positions, true) {
+            tracing::warn!(group = self.group, %error, "last positions not committed");
+        }
+    }
+
+    /// How a thread that has ended did end. `early` = its partition is still ours.
+    fn judge(&self, partition: u32, running: Running, early: bool) {
+        let phase = running.signal.phase();
+        let reason = match running.thread.join() {
+            Ok(Ok(())) if early => "it returned before its partition was revoked".to_owned(),
+            Ok(Ok(())) => return,
+            // A restore that was interrupted is no failure.
+            Ok(Err(error)) if phase != Phase::Ours && interrupted(&*error) => return,
+            Ok(Err(error)) => chain(&*error),
+            Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
+        };
+        tracing::error!(
+            group = self.group,
+            topic = self.topic.name,
+            partition,
+            error = reason,
+            "a task failed"
+        );
+        self.shared.fail(&format!(
+            "{}: task of {}/{partition}: {reason}",
+            self.group, self.topic.name
+        ));
+    }
+
+    /// Takes everything back, leaves the group.
+    fn stop(mut self, stop_by: Instant) {
+        self.waiting.clear();
+        for running in self.running.values() {
+            running.signal.turn(Phase::Revoked);
+        }
+        while self
+            .running
+            .values()
+            .any(|running| !running.thread.is_finished())
+            && Instant::now() < stop_by
+        {
+            self.poll(SHORT_TURN);
+            // What the group decides now is carried out when the client closes, but a loss counts.
+            while let Some(decision) = self.member.decision() {
+                if let Decision::Revoked {
+                    partitions,
+                    lost: true,
+                } = decision
+                {
+                    for partition in partitions {
+                        if let Some(running) = self.running.get(&partition) {
+                            running.signal.turn(Phase::Lost);
+                        }
+                    }
+                }
+            }
+        }
+        let all: Vec<u32> = self.running.keys().copied().collect();
+        self.collect(&all);
+        for (partition, running) in std::mem::take(&mut self.overdue) {
+            if running.thread.is_finished() {
+                self.judge(partition, running, false);
+            } else {
+                self.shared.fail(&format!(
+                    "{}: task of {}/{partition} did not end in time",
+                    self.group, self.topic.name
+                ));
+            }
+        }
+        self.member.close();
+    }
+}
+
+fn interrupted(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if matches!(
+            error.downcast_ref::<LogError>(),
+            Some(LogError::Revoked { .. })
+        ) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
+}

@@ -1,0 +1,314 @@
+//! One assigned partition, as the thread of its task sees it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use weir_events::{position::TopicEpoch, topics::Topic};
+
+use crate::{
+    Batch, EventLog, LogError, Record,
+    kafka::{
+        group::{Member, Queue, Queued},
+        topics::epoch_of,
+    },
+};
+
+/// A batch is handed over when it holds this many bytes, however few records.
+const BATCH_BYTES: usize = 1 << 20;
+/// How long `resume_at` tries while the client is still taking the partition over.
+const RESUME: Duration = Duration::from_secs(30);
+
+/// What `Assignment::next` has.
+#[derive(Debug)]
+pub enum Next {
+    /// At least one record.
+    Batch(Batch),
+    /// Nothing came.
+    Idle,
+    /// The partition is being taken away: finish, checkpoint, commit, return.
+    Revoked,
+    /// The partition may belong to somebody else already: publish nothing, store nothing, return.
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Ours,
+    Revoked,
+    Lost,
+}
+
+/// Between a task's thread, the poll thread and the client.
+pub(super) struct Signal {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    phase: Phase,
+    /// The queue has got something since it was last found empty.
+    filled: bool,
+    /// The last position the task has committed.
+    committed: Option<i64>,
+}
+
+impl Signal {
+    pub(super) fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                phase: Phase::Ours,
+                filled: false,
+                committed: None,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn filled(&self) {
+        self.state.lock().filled = true;
+        self.changed.notify_all();
+    }
+
+    /// Moves on to `phase`; never back.
+    pub(super) fn turn(&self, phase: Phase) {
+        let mut state = self.state.lock();
+        if state.phase != Phase::Lost {
+            state.phase = phase;
+        }
+        self.changed.notify_all();
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        self.state.lock().phase
+    }
+
+    pub(super) fn committed(&self) -> Option<i64> {
+        self.state.lock().committed
+    }
+}
+
+/// A partition that is ours until `next` says otherwise. Owned by its task's thread.
+pub struct Assignment {
+    pub(super) log: EventLog,
+    pub(super) topic: Topic,
+    pub(super) partition: u32,
+    pub(super) member: Member,
+    pub(super) queue: Queue,
+    pub(super) signal: Arc<Signal>,
+    /// Next offset to be handed over; `None` until `resume_at`.
+    pub(super) position: Option<i64>,
+    pub(super) at_end: bool,
+    /// Why nothing more can be read.
+    pub(super) broken: Option<LogError>,
+}
+
+impl Assignment {
+    /// Which partition.
+    #[must_use]
+    pub fn partition(&self) -> u32 {
+        self.partition
+    }
+
+    /// Of which topic.
+    #[must_use]
+    pub fn topic(&self) -> Topic {
+        self.topic
+    }
+
+    /// The first offset that is kept, and the end. Asks the broker.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn log_range(&self) -> Result<(i64, i64), LogError> {
+        self.log.lookup()?.range(self.topic.name, self.partition)
+    }
+
+    /// The record at `offset`, for the check that a checkpoint belongs to this log; `None` when
+    /// the log does not hold it. Does not move the position.
+    ///
+    /// # Errors
+    /// When the broker does not answer.
+    pub fn read_back(&self, offset: i64) -> Result<Option<Record>, LogError> {
+        self.log
+            .lookup()?
+            .read(self.topic.name, self.partition, offset)
+    }
+
+    /// The epoch in the `TopicStart` at offset 0 of a partition of `bgp-updates` or
+    /// `bgp-messages`.
+    ///
+    /// # Errors
+    /// When there is none, or the broker does not answer.
+    pub fn topic_epoch(&self) -> Result<TopicEpoch, LogError> {
+        self.read_back(0)?
+            .and_then(|first| epoch_of(self.topic.name, &first.payload))
+            .ok_or_else(|| LogError::NoTopicStart {
+                topic: self.topic.name.to_owned(),
+                partition: self.partition,
+            })
+    }
+
+    /// Begins to read at `next_offset`. Exactly once, before `next`.
+    ///
+    /// # Errors
+    /// When the offset is not in the log ([`LogError::OutOfRange`]), when the partition was taken
+    /// away meanwhile ([`LogError::Revoked`]), or when the broker does not answer.
+    pub fn resume_at(&mut self, next_offset: i64) -> Result<(), LogError> {
+        if self.position.is_some() {
+            return Err(self.misuse("resume_at was called twice"));
+        }
+        let (first, end) = self.log_range()?;
+        if next_offset < first || next_offset > end {
+            return Err(self.out_of_range(next_offset, (first, end)));
+        }
+        let deadline = Instant::now() + RESUME;
+        loop {
+            if self.signal.phase() != Phase::Ours {
+                return Err(LogError::Revoked {
+                    topic: self.topic.name.to_owned(),
+                    partition: self.partition,
+                });
+            }
+            match self.member.seek(self.partition, next_offset) {
+                Ok(()) => break,
+                // The client has not begun to fetch the partition yet.
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(_) => {
+                    let mut state = self.signal.state.lock();
+                    self.signal
+                        .changed
+                        .wait_for(&mut state, Duration::from_millis(5));
+                }
+            }
+        }
+        self.position = Some(next_offset);
+        self.at_end = next_offset == end;
+        Ok(())
+    }
+
+    /// The next records, at most `max_records` of them and about 1 MiB; waits at most `wait` for
+    /// the first one. [`Next::Idle`] = nothing came.
+    ///
+    /// # Errors
+    /// When the position is no longer in the log, or the client cannot read the partition at all.
+    pub fn next(&mut self, max_records: usize, wait: Duration) -> Result<Next, LogError> {
+        let Some(mut position) = self.position else {
+            return Err(self.misuse("next was called before resume_at"));
+        };
+        let deadline = Instant::now() + wait;
+        let mut batch = Batch::default();
+        loop {
+            {
+                let mut state = self.signal.state.lock();
+                match state.phase {
+                    Phase::Ours => state.filled = false,
+                    Phase::Revoked => return Ok(Next::Revoked),
+                    Phase::Lost => return Ok(Next::Lost),
+                }
+            }
+            while batch.len() < max_records.max(1) && batch.bytes() < BATCH_BYTES {
+                let taken = self.queue.take(&self.topic, |queued| match queued {
+                    Queued::Record(record) => {
+                        // A refetch may begin before the position.
+                        if record.offset >= position {
+                            position = record.offset + 1;
+                            batch.push(&record);
+                        }
+                        self.at_end = false;
+                        Taken::More
+                    }
+                    Queued::End => {
+                        self.at_end = true;
+                        Taken::More
+                    }
+                    Queued::Nothing => Taken::Empty,
+                    Queued::Gone => Taken::Gone,
+                    Queued::Failed(error) if error.is_transient() => Taken::More,
+                    Queued::Failed(error) => Taken::Failed(error),
+                });
+                match taken {
+                    Taken::More => {}
+                    Taken::Empty => break,
+                    Taken::Gone => {
+                        self.broken = Some(self.out_of_range(position, self.log_range()?));
+                    }
+                    Taken::Failed(error) => self.broken = Some(error),
+                }
+                if self.broken.is_some() {
+                    break;
+                }
+            }
+            // What was read before a failure is handed over first.
+            if !batch.is_empty() {
+                self.position = Some(position);
+                return Ok(Next::Batch(batch));
+            }
+            if let Some(error) = &self.broken {
+                return Err(error.clone());
+            }
+            let mut state = self.signal.state.lock();
+            while !state.filled && state.phase == Phase::Ours {
+                if self
+                    .signal
+                    .changed
+                    .wait_until(&mut state, deadline)
+                    .timed_out()
+                {
+                    return Ok(match state.phase {
+                        Phase::Ours => Next::Idle,
+                        Phase::Revoked => Next::Revoked,
+                        Phase::Lost => Next::Lost,
+                    });
+                }
+            }
+        }
+    }
+
+    /// True when everything up to the end of the log, as the broker last told it, was handed over.
+    #[must_use]
+    pub fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    /// Tells the group the position, for display and for "caught up". Does not wait; what is told
+    /// last is committed for certain before the partition is given back.
+    pub fn commit(&self, next_offset: i64) {
+        let ours = {
+            let mut state = self.signal.state.lock();
+            state.committed = Some(next_offset);
+            state.phase == Phase::Ours
+        };
+        if ours && let Err(error) = self.member.commit(&[(self.partition, next_offset)], false) {
+            tracing::debug!(topic = self.topic.name, partition = self.partition, %error, "commit");
+        }
+    }
+
+    fn misuse(&self, what: &'static str) -> LogError {
+        LogError::Misuse {
+            topic: self.topic.name.to_owned(),
+            partition: self.partition,
+            what,
+        }
+    }
+
+    fn out_of_range(&self, position: i64, (first, end): (i64, i64)) -> LogError {
+        LogError::OutOfRange {
+            topic: self.topic.name.to_owned(),
+            partition: self.partition,
+            position,
+            first,
+            end,
+        }
+    }
+}
+
+/// What became of one look into the queue.
+enum Taken {
+    More,
+    Empty,
+    Gone,
+    Failed(LogError),
+}
