@@ -119,8 +119,11 @@ pub const DEAD_LETTER_RETENTION: Retention = Retention { ms: 7 * DAY.ms };
 /// of all elements of rrc12 on 2021-01-01, where /8 blocks hold up to 17 %.
 pub const IPV4_BLOCK_BITS: u8 = 12;
 
-/// IPv6 addresses share a block when their first 20 bits are equal.
-pub const IPV6_BLOCK_BITS: u8 = 20;
+/// IPv6 addresses share a block when their first 24 bits are equal: over 2.36 million elements of
+/// rrc12 and rrc04 on 2021-01-01 the busiest block then holds 4.3 % of all elements (8.2 % at 20
+/// bits, 28 % at 16), and no prefix is shorter than its block. Above that the gain ends (2.5 % from
+/// 25 bits on: one network) and prefixes begin to span blocks (0.1 % at 29 bits, 2 % at 30).
+pub const IPV6_BLOCK_BITS: u8 = 24;
 
 /// Addresses that one partition must see together, ordered: IPv4 before IPv6, then by address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,7 +137,7 @@ impl Block {
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(v4) => Self(v4.to_bits() >> (32 - IPV4_BLOCK_BITS)),
-            #[expect(clippy::cast_possible_truncation, reason = "20 bits remain")]
+            // 24 bits remain.
             IpAddr::V6(v6) => Self(IPV6_MARK | (v6.to_bits() >> (128 - IPV6_BLOCK_BITS)) as u32),
         }
     }
@@ -183,10 +186,6 @@ pub fn partition(topic: &Topic, key: &[u8]) -> u32 {
 
 fn spread(hash: u64, partitions: u32) -> u32 {
     let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the remainder is below a u32"
-    )]
     let partition = (mixed % u64::from(partitions)) as u32;
     partition
 }
@@ -231,6 +230,7 @@ mod tests {
         assert_eq!(block("10.16.0.0"), block("10.31.255.255"));
         assert_ne!(block("10.16.0.0"), block("10.32.0.0"));
         assert_eq!(block("2001:db8::"), block("2001:dff::1"));
+        assert_ne!(block("2001:db8::"), block("2001:e00::"));
         assert_ne!(block("0.0.0.0"), block("::"));
     }
 
