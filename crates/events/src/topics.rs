@@ -186,8 +186,8 @@ pub fn partition(topic: &Topic, key: &[u8]) -> u32 {
 
 fn spread(hash: u64, partitions: u32) -> u32 {
     let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let partition = (mixed % u64::from(partitions)) as u32;
-    partition
+    // Below a u32.
+    (mixed % u64::from(partitions)) as u32
 }
 
 /// A message that has a topic of its own.
