@@ -189,6 +189,7 @@ pub fn decode(frame: &[u8]) -> Result<Frame<'_>, RisLiveError> {
         "ris_error" => Frame::Error(data.message.unwrap_or_default().0),
         "ris_subscribe_ok" => Frame::Subscribed,
         "pong" => Frame::Pong,
+        "ris_rrc_list" | "rrc_list" => Frame::Collectors(Vec::new()),
         _ => Frame::Unknown(frame.kind),
     })
 }
@@ -219,7 +220,7 @@ impl<'a> OtherFrame<'a> {
 
 impl<'a> Data<'a> {
     fn decode(mut self) -> Result<Frame<'a>, RisLiveError> {
-        let kind = self.kind.take().unwrap_or_default();
+        let kind = self.kind.take().ok_or_else(|| self.missing("type"))?;
         let Some(kind) = Kind::of(&kind) else {
             return Ok(Frame::Unknown(kind.0));
         };

@@ -1,0 +1,13 @@
+//! Decoders and the way to and from the log, on bytes made here.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests, also outside their test functions"
+)]
+
+mod json;
+mod mrt;
+mod mrt_bytes;
+mod ris_live;
+mod wire;
