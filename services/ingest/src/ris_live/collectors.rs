@@ -1,0 +1,208 @@
+//! The writers of a live source: one per collector, a new life of each per connection.
+
+use std::collections::BTreeMap;
+
+use weir_events::{
+    time::{SECOND_US, now_us, rfc3339},
+    v1::{self, control::Kind},
+};
+use weir_routing::decode::ris_live::{self, RisMessage};
+
+use super::queue::Frame;
+use crate::{
+    clamp,
+    run::{Context, RunError},
+    writer::{DeadLetter, Outlet, Writer},
+};
+
+/// A dead letter holds no more of a frame.
+const MOST_PAYLOAD: usize = 64 << 10;
+/// What a frame of no collector is attributed to.
+const UNKNOWN: &str = "ris-live";
+
+pub(super) struct Collectors<'a> {
+    context: &'a Context,
+    outlet: Outlet,
+    writers: BTreeMap<String, Live>,
+    /// Counts connections of this process; a writer of an earlier one is renewed when it is heard.
+    connection: u64,
+    frames: u64,
+    told_us: i64,
+    shown_us: i64,
+}
+
+struct Live {
+    writer: Writer,
+    connection: u64,
+}
+
+impl<'a> Collectors<'a> {
+    pub(super) fn new(context: &'a Context) -> Self {
+        Self {
+            context,
+            outlet: Outlet::new(context.publisher.clone()),
+            writers: BTreeMap::new(),
+            connection: 0,
+            frames: 0,
+            told_us: 0,
+            shown_us: 0,
+        }
+    }
+
+    pub(super) fn connected(&mut self) {
+        self.connection += 1;
+        self.outlet.stats.connections += 1;
+    }
+
+    /// The writer of a collector in the present connection. Its epoch is durable before it writes.
+    fn writer(&mut self, collector: &str) -> Result<(&mut Writer, &mut Outlet), RunError> {
+        let present = self
+            .writers
+            .get(collector)
+            .is_some_and(|live| live.connection == self.connection);
+        if !present {
+            let epoch = self.context.store.next_writer_epoch(collector)?;
+            let synthetic = self.context.config.synthetic;
+            let mut writer = Writer::new(collector, epoch, synthetic);
+            let now = now_us();
+            let start = Kind::SourceStart(v1::SourceStart {});
+            writer.control(&mut self.outlet, start, now, now)?;
+            if epoch > 1 {
+                let gap = gap(0, "connected again");
+                writer.control(&mut self.outlet, gap, now, now)?;
+                self.outlet.stats.gaps += 1;
+            }
+            self.context.status.collector(collector);
+            let live = Live {
+                writer,
+                connection: self.connection,
+            };
+            self.writers.insert(collector.to_owned(), live);
+        }
+        match self.writers.get_mut(collector) {
+            Some(live) => Ok((&mut live.writer, &mut self.outlet)),
+            None => Err(RunError::NotStored {
+                reason: format!("no writer for {collector}"),
+            }),
+        }
+    }
+
+    pub(super) fn frame(&mut self, frame: &Frame) -> Result<(), RunError> {
+        self.frames += 1;
+        match ris_live::decode(frame.text.as_bytes()) {
+            Ok(ris_live::Frame::Message(message)) => self.message(frame, &message),
+            Ok(ris_live::Frame::Error(message)) => {
+                tracing::warn!(%message, "RIS Live says that something is wrong");
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => self.dead_letter(UNKNOWN, frame, "undecodable", &error.to_string()),
+        }
+    }
+
+    fn message(&mut self, frame: &Frame, message: &RisMessage<'_>) -> Result<(), RunError> {
+        let collector = message.collector.as_deref().unwrap_or(UNKNOWN);
+        for one in &message.messages {
+            if !clamp::live_admits(one.event_time_us, frame.received_us) {
+                let error = format!(
+                    "event time {} is after its receipt at {}",
+                    rfc3339(one.event_time_us),
+                    rfc3339(frame.received_us)
+                );
+                self.dead_letter(collector, frame, "future", &error)?;
+                continue;
+            }
+            let (writer, outlet) = self.writer(collector)?;
+            writer.message(outlet, one, frame.received_us)?;
+        }
+        Ok(())
+    }
+
+    fn dead_letter(
+        &mut self,
+        collector: &str,
+        frame: &Frame,
+        class: &'static str,
+        error: &str,
+    ) -> Result<(), RunError> {
+        let bytes = frame.text.as_bytes();
+        let record = self.frames;
+        let payload = bytes.get(..bytes.len().min(MOST_PAYLOAD)).unwrap_or(bytes);
+        let letter = DeadLetter {
+            class,
+            error,
+            payload,
+            origin: UNKNOWN,
+            record,
+        };
+        // A frame that names no collector must not make one.
+        if collector == UNKNOWN {
+            let mut nobody = Writer::new(UNKNOWN, 0, false);
+            nobody.dead_letter(&mut self.outlet, &letter, frame.received_us)?;
+            return Ok(());
+        }
+        let (writer, outlet) = self.writer(collector)?;
+        writer.dead_letter(outlet, &letter, frame.received_us)?;
+        Ok(())
+    }
+
+    /// The connection is gone: what its collectors say from now on is not heard.
+    pub(super) fn lost(&mut self, reason: &str) -> Result<(), RunError> {
+        self.gap(0, reason)
+    }
+
+    /// The log could not keep up.
+    pub(super) fn dropped(&mut self, count: u64) -> Result<(), RunError> {
+        tracing::warn!(count, "frames of RIS Live dropped, the log is too slow");
+        metrics::counter!("weir_ris_live_dropped_total").increment(count);
+        self.outlet.stats.dropped += count;
+        self.gap(count, "overload")
+    }
+
+    fn gap(&mut self, lost: u64, reason: &str) -> Result<(), RunError> {
+        let now = now_us();
+        for live in self.writers.values_mut() {
+            if live.connection == self.connection {
+                let gap = gap(lost, reason);
+                live.writer.control(&mut self.outlet, gap, now, now)?;
+                self.outlet.stats.gaps += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Each second of the clock, in silence too.
+    pub(super) fn tick(&mut self) -> Result<(), RunError> {
+        let now = now_us();
+        let second = now.div_euclid(SECOND_US) * SECOND_US;
+        if second > self.told_us {
+            self.told_us = second;
+            for live in self.writers.values_mut() {
+                let tick = Kind::Tick(v1::Tick {});
+                live.writer.control(&mut self.outlet, tick, second, now)?;
+            }
+        }
+        if now - self.shown_us >= SECOND_US / 4 {
+            self.shown_us = now;
+            self.context.show(&mut self.outlet.stats);
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is in the log.
+    pub(super) fn flush(&mut self) -> Result<(), RunError> {
+        self.context.show(&mut self.outlet.stats);
+        let patience = std::time::Duration::from_secs(3600);
+        // Whoever stops us has a deadline and abandons the publisher when it passes.
+        self.context.publisher.flush(patience)?;
+        Ok(())
+    }
+}
+
+fn gap(lost: u64, reason: &str) -> Kind {
+    Kind::Gap(v1::Gap {
+        peer: None,
+        lost,
+        reason: reason.to_owned(),
+    })
+}

@@ -1,0 +1,340 @@
+//! Starts a source on a thread of its own, and what can be asked of it while it runs.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use weir_eventlog::{
+    EventLog, LogError, Publisher, PublisherOptions,
+    status::{Reporter, StatusBoard},
+};
+use weir_lifecycle::Stop;
+
+use crate::{
+    config::{Config, Source},
+    counts::{Shown, Stats},
+    decompress::BytesRead,
+    files,
+    input::InputError,
+    notes::Notes,
+    progress::{Keeper, ProgressError, Store},
+    ris_live, watch,
+};
+
+/// Why ingest did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The input is not usable.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Progress cannot be read, or does not fit the log or the input.
+    #[error(transparent)]
+    Progress(#[from] ProgressError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The URL of a source is none.
+    #[error(transparent)]
+    RisLive(#[from] ris_live::RisLiveError),
+    /// The operating system refused a thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a source ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Progress(#[from] ProgressError),
+    #[error("progress was not stored: {reason}")]
+    NotStored { reason: String },
+}
+
+/// Ingest did not stop in time, or had failed before.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// What was read is not all in the log; a restart reads it again.
+    #[error(
+        "ingest did not flush within {seconds} s; what is missing is read again at the next start"
+    )]
+    Deadline {
+        /// The deadline.
+        seconds: u64,
+    },
+    /// It had failed.
+    #[error("ingest had failed: {reason}")]
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// How far the input has been read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputProgress {
+    /// Compressed bytes read.
+    pub bytes_read: u64,
+    /// Compressed bytes of the whole input; 0 when it has no end.
+    pub bytes_total: u64,
+    /// Announced + withdrawn prefixes read.
+    pub elements: u64,
+    /// Greatest event time read.
+    pub event_time_us: Option<i64>,
+}
+
+/// What every source is given.
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) log: EventLog,
+    pub(crate) store: Store,
+    pub(crate) publisher: Publisher,
+    pub(crate) stop: Stop,
+    pub(crate) shown: Shown,
+    pub(crate) status: StatusBoard,
+    pub(crate) bytes: BytesRead,
+    pub(crate) notes: Notes,
+}
+
+impl Context {
+    pub(crate) fn keeper(&self) -> Result<Keeper, std::io::Error> {
+        Keeper::start(self.store.clone(), self.log.clone(), self.publisher.clone())
+    }
+
+    /// Shows where the run stands.
+    pub(crate) fn show(&self, stats: &mut Stats) {
+        stats.broken_files = self.notes.broken_files();
+        stats.warnings = self.notes.warnings();
+        self.shown.show(stats);
+        self.status.set("elements_in", 0, stats.elements);
+        self.status.set("elements_out", 0, stats.elements_out);
+        self.status.set("copies", 0, stats.copies);
+        self.status.set("messages", 0, stats.messages);
+        self.status.set("dead_letters", 0, stats.dead_letters);
+        self.status.set("dropped", 0, stats.dropped);
+        self.status.set("gaps", 0, stats.gaps);
+        if let Some(time) = stats.last_event_us {
+            self.status.event_time(time);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Ended {
+    finished: AtomicBool,
+    over: Mutex<Option<Result<(), String>>>,
+    changed: Condvar,
+}
+
+/// A source at work. Dropping it stops it without waiting for the log.
+pub struct Running {
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+    ended: Arc<Ended>,
+    shown: Shown,
+    bytes: BytesRead,
+    bytes_total: u64,
+    status: StatusBoard,
+    publisher: Publisher,
+    _reporter: Reporter,
+}
+
+/// How a source's thread ends.
+pub(crate) enum Outcome {
+    /// All of the input is in the log.
+    Finished,
+    /// It was told to stop; everything read is in the log.
+    Stopped,
+}
+
+type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
+
+/// Starts reading `config.source` into `log`. Progress and the epochs of writers are kept in
+/// `state_dir/ingest.redb`. The topics must exist (`weir_eventlog::admin::ensure_topics`).
+///
+/// Files are looked at before this returns: unusable input is an error here, not later.
+///
+/// # Errors
+/// When the input is unusable, progress does not fit the input or the log, or there is no log.
+pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running, StartError> {
+    let synthetic = config.synthetic || matches!(config.source, Source::Scenario(_));
+    let config = Config {
+        synthetic,
+        ..config
+    };
+    let options = PublisherOptions {
+        max_in_flight: config.max_in_flight,
+        on_delivery: None,
+    };
+    let publisher = Publisher::connect(log, options)?;
+    let context = Context {
+        status: StatusBoard::new("ingest", &config.instance, &config.stream, synthetic),
+        log: log.clone(),
+        store: Store::open(state_dir)?,
+        publisher: publisher.clone(),
+        stop: Stop::new(),
+        shown: Shown::default(),
+        bytes: BytesRead::default(),
+        notes: Notes::default(),
+        config,
+    };
+    let (stop, shown) = (context.stop.clone(), context.shown.clone());
+    let (bytes, status) = (context.bytes.clone(), context.status.clone());
+    let (task, bytes_total): (Task, u64) = match context.config.source.clone() {
+        Source::Files(source) => files::prepare(context, &source)?,
+        Source::Scenario(source) => files::prepare_scenario(context, &source)?,
+        Source::Watch(source) => (watch::prepare(context, source)?, 0),
+        Source::RisLive(source) => (ris_live::prepare(context, source)?, 0),
+    };
+    let ended = Arc::new(Ended::default());
+    let own = Arc::clone(&ended);
+    let thread = std::thread::Builder::new()
+        .name("ingest".to_owned())
+        .spawn(move || own.run(task))?;
+    Ok(Running {
+        stop,
+        thread: Some(thread),
+        ended,
+        shown,
+        bytes,
+        bytes_total,
+        _reporter: status.report(log)?,
+        status,
+        publisher,
+    })
+}
+
+impl Ended {
+    fn run(&self, task: Task) {
+        let over = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(task)) {
+            Ok(Ok(outcome)) => {
+                let finished = matches!(outcome, Outcome::Finished);
+                self.finished.store(finished, Ordering::Release);
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                tracing::error!(%error, "ingest has failed");
+                Err(error.to_string())
+            }
+            Err(_) => Err("ingest panicked".to_owned()),
+        };
+        *self.over.lock() = Some(over);
+        self.changed.notify_all();
+    }
+}
+
+impl Running {
+    /// True when all of the input is in the log and that is stored. Never for a live source.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.ended.finished.load(Ordering::Acquire)
+    }
+
+    /// Waits until the input is finished, or the source has failed or stopped; true = finished.
+    #[must_use]
+    pub fn wait_finished(&self, timeout: Duration) -> bool {
+        self.wait_over(Instant::now() + timeout);
+        self.finished()
+    }
+
+    fn wait_over(&self, deadline: Instant) -> bool {
+        let mut over = self.ended.over.lock();
+        while over.is_none() {
+            if self
+                .ended
+                .changed
+                .wait_until(&mut over, deadline)
+                .timed_out()
+            {
+                return over.is_some();
+            }
+        }
+        true
+    }
+
+    /// How far the input has been read; for a progress bar.
+    #[must_use]
+    pub fn progress(&self) -> InputProgress {
+        let stats = self.shown.get();
+        InputProgress {
+            bytes_read: if self.finished() {
+                self.bytes_total
+            } else {
+                self.bytes.get().min(self.bytes_total)
+            },
+            bytes_total: self.bytes_total,
+            elements: stats.elements,
+            event_time_us: stats.last_event_us,
+        }
+    }
+
+    /// What was counted, as of a second ago or so; exact once finished or stopped.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shown.get()
+    }
+
+    /// What ingest tells on `service-status`.
+    #[must_use]
+    pub fn status(&self) -> &StatusBoard {
+        &self.status
+    }
+
+    /// Why it has failed, if it has. Nothing later is in the log.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        match &*self.ended.over.lock() {
+            Some(Err(reason)) => Some(reason.clone()),
+            _ => self.publisher.failure().map(|error| error.to_string()),
+        }
+    }
+
+    /// Stops reading, waits until everything read is in the log, and stores that.
+    ///
+    /// # Errors
+    /// When that took longer than `deadline`, or the source had failed.
+    pub fn stop(mut self, deadline: Duration) -> Result<(), StopError> {
+        self.stop.set();
+        if !self.wait_over(Instant::now() + deadline) {
+            self.publisher
+                .abandon("ingest was told to stop and its deadline passed");
+            self.join();
+            return Err(StopError::Deadline {
+                seconds: deadline.as_secs(),
+            });
+        }
+        self.join();
+        match self.failure() {
+            Some(reason) => Err(StopError::Failed { reason }),
+            None => Ok(()),
+        }
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of ingest panicked");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.set();
+        if self.thread.is_some() {
+            self.publisher.abandon("ingest was dropped");
+            self.join();
+        }
+    }
+}
