@@ -72,8 +72,8 @@ impl Batch {
     /// The records in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
         self.entries.iter().map(|entry| {
-            let (key, payload) = self.arena[entry.start..][..entry.key + entry.payload]
-                .split_at(entry.key);
+            let (key, payload) =
+                self.arena[entry.start..][..entry.key + entry.payload].split_at(entry.key);
             RecordRef {
                 offset: entry.offset,
                 timestamp_ms: entry.timestamp_ms,

@@ -48,7 +48,12 @@ impl DeadLetters {
         let now = time::rfc3339(time::now_us());
         let message = shortened(error, MESSAGE_LIMIT);
         tracing::warn!(
-            topic, partition, offset, stage, class, error = message,
+            topic,
+            partition,
+            offset,
+            stage,
+            class,
+            error = message,
             "record sent to the dead-letter topic"
         );
         metrics::counter!(

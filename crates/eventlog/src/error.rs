@@ -76,7 +76,9 @@ pub enum LogError {
         end: i64,
     },
     /// The topic on the broker differs from the table in `weir_events::topics`.
-    #[error("topic {topic} has {found} partitions, {wanted} are wanted; a keyed topic never changes in place: delete it and replay")]
+    #[error(
+        "topic {topic} has {found} partitions, {wanted} are wanted; a keyed topic never changes in place: delete it and replay"
+    )]
     Partitions {
         /// Topic.
         topic: String,

@@ -128,12 +128,14 @@ impl StatusBoard {
             partitions: facts
                 .positions
                 .iter()
-                .map(|((topic, partition), (position, end))| v1::PartitionStatus {
-                    topic: (*topic).to_owned(),
-                    partition: *partition,
-                    position: *position,
-                    end: *end,
-                })
+                .map(
+                    |((topic, partition), (position, end))| v1::PartitionStatus {
+                        topic: (*topic).to_owned(),
+                        partition: *partition,
+                        position: *position,
+                        end: *end,
+                    },
+                )
                 .collect(),
             last_event_time_us: facts.last_event_time_us,
             collectors: facts.collectors.iter().cloned().collect(),

@@ -13,7 +13,9 @@ use parking_lot::Mutex;
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, base_consumer::PartitionQueue},
+    consumer::{
+        BaseConsumer, CommitMode, Consumer, ConsumerContext, base_consumer::PartitionQueue,
+    },
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::BorrowedMessage,
     types::RDKafkaRespErr,
@@ -225,7 +227,10 @@ impl Member {
         for (partition, offset) in positions {
             list.add_partition_offset(self.topic.name, signed(partition), offset)
                 .map_err(|error| {
-                    failed(format!("position in {}/{partition}", self.topic.name), &error)
+                    failed(
+                        format!("position in {}/{partition}", self.topic.name),
+                        &error,
+                    )
                 })?;
         }
         Ok(list)

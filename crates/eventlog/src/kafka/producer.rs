@@ -138,9 +138,6 @@ impl<D: Deliveries> Producer<D> {
 
     /// Why the client as a whole can do nothing more.
     pub(crate) fn fatal(&self) -> Option<String> {
-        self.client
-            .client()
-            .fatal_error()
-            .map(|(_, reason)| reason)
+        self.client.client().fatal_error().map(|(_, reason)| reason)
     }
 }

@@ -35,7 +35,11 @@ pub(crate) fn ensure(log: &EventLog, epoch: TopicEpoch) -> Result<(), LogError> 
         .flat_map(|topic| {
             let dead = topics::DEAD_LETTER_RETENTION.ms.to_string();
             [
-                (topic.name.to_owned(), topic.partitions, topic.retention.ms.to_string()),
+                (
+                    topic.name.to_owned(),
+                    topic.partitions,
+                    topic.retention.ms.to_string(),
+                ),
                 (topics::dead_letter_topic(topic.name), 1, dead),
             ]
         })
@@ -74,11 +78,7 @@ pub(crate) fn ensure(log: &EventLog, epoch: TopicEpoch) -> Result<(), LogError> 
     Ok(())
 }
 
-fn check_partitions(
-    admin: &AdminClient<Voice>,
-    topic: &str,
-    wanted: u32,
-) -> Result<(), LogError> {
+fn check_partitions(admin: &AdminClient<Voice>, topic: &str, wanted: u32) -> Result<(), LogError> {
     let what = || format!("describe topic {topic}");
     let metadata = admin
         .inner()

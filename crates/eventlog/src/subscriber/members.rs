@@ -109,7 +109,12 @@ impl Members {
     fn carry_out(&mut self, decision: Decision) {
         match decision {
             Decision::Assigned(partitions) => {
-                tracing::info!(group = self.group, topic = self.topic.name, ?partitions, "assigned");
+                tracing::info!(
+                    group = self.group,
+                    topic = self.topic.name,
+                    ?partitions,
+                    "assigned"
+                );
                 self.assign(&partitions);
             }
             Decision::Revoked { partitions, lost } => {
@@ -140,7 +145,11 @@ impl Members {
         // The queues are split off before the client begins to fetch.
         let mut ready = Vec::new();
         for &partition in partitions {
-            if self.overdue.iter().any(|(overdue, _)| *overdue == partition) {
+            if self
+                .overdue
+                .iter()
+                .any(|(overdue, _)| *overdue == partition)
+            {
                 self.waiting.push(partition);
             }
             match self.assignment(partition) {
@@ -232,7 +241,11 @@ impl Members {
             }
         }
         for partition in std::mem::take(&mut self.waiting) {
-            if self.overdue.iter().any(|(overdue, _)| *overdue == partition) {
+            if self
+                .overdue
+                .iter()
+                .any(|(overdue, _)| *overdue == partition)
+            {
                 self.waiting.push(partition);
                 continue;
             }

@@ -1,0 +1,117 @@
+//! A log with the topics of the table, records to put into it, and one way to wait.
+
+use std::{
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
+use weir_eventlog::{EventLog, LogConfig, Publisher, PublisherOptions};
+use weir_events::topics;
+
+/// Nothing here takes this long unless it is broken.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A log that ends with the test.
+pub(crate) struct TestLog {
+    pub(crate) log: EventLog,
+    pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
+}
+
+impl TestLog {
+    pub(crate) fn start() -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        for topic in topics::ALL {
+            let partitions = i32::try_from(topic.partitions).unwrap();
+            cluster.create_topic(topic.name, partitions, 1).unwrap();
+            let dead = topics::dead_letter_topic(topic.name);
+            cluster.create_topic(&dead, 1, 1).unwrap();
+        }
+        let log = EventLog::kafka(LogConfig {
+            bootstrap_servers: cluster.bootstrap_servers(),
+            client_id: "test".to_owned(),
+        });
+        Self { log, cluster }
+    }
+
+    /// A log with `count` records `0`, `1`, ... in each partition of `topic`.
+    pub(crate) fn with_records(topic: &topics::Topic, count: u32) -> Self {
+        let log = Self::start();
+        let publisher = log.publisher();
+        log.append(&publisher, topic, 0..count);
+        publisher.flush(PATIENCE).unwrap();
+        log
+    }
+
+    pub(crate) fn publisher(&self) -> Publisher {
+        Publisher::connect(&self.log, PublisherOptions::default()).unwrap()
+    }
+
+    /// Publishes the numbers as texts to each partition of `topic`.
+    pub(crate) fn append(
+        &self,
+        publisher: &Publisher,
+        topic: &topics::Topic,
+        numbers: impl IntoIterator<Item = u32>,
+    ) {
+        for number in numbers {
+            for partition in 0..topic.partitions {
+                let payload = number.to_string();
+                publisher
+                    .publish_encoded(topic.name, partition, b"key", payload.as_bytes(), 0)
+                    .unwrap();
+            }
+        }
+    }
+}
+
+/// A value that threads change and a test waits on.
+pub(crate) struct Watched<T> {
+    inner: Arc<(Mutex<T>, Condvar)>,
+}
+
+impl<T> Clone for Watched<T> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            inner: Arc::new((Mutex::new(value), Condvar::new())),
+        }
+    }
+
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(&mut self.inner.0.lock().unwrap());
+        self.inner.1.notify_all();
+        result
+    }
+
+    /// Waits until `wanted` holds.
+    #[track_caller]
+    pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&T) -> bool) {
+        let (value, timeout) = self
+            .inner
+            .1
+            .wait_timeout_while(self.inner.0.lock().unwrap(), PATIENCE, |value| {
+                !wanted(value)
+            })
+            .unwrap();
+        drop(value);
+        assert!(!timeout.timed_out(), "waited in vain: {what}");
+    }
+}
+
+/// Asks again and again until `holds`: for facts that only a request can tell.
+#[track_caller]
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::yield_now();
+    }
+}
