@@ -1,0 +1,96 @@
+use super::*;
+
+const MINUTE: i64 = 60_000_000;
+
+fn peer() -> Peer {
+    "192.0.2.1:64496".parse().unwrap()
+}
+
+fn one() -> (Peers, Slot) {
+    let mut peers = Peers::default();
+    let (slot, generation) = peers.heard("rrc00", peer(), 0);
+    assert_eq!(generation, 0);
+    (peers, slot)
+}
+
+#[test]
+fn one_session_says_three_times_that_it_is_up_and_gets_one_slot() {
+    let mut peers = Peers::default();
+    for second in 0..3 {
+        assert_eq!(peers.up("rrc00", peer(), second), None);
+    }
+    let (slot, _) = peers.heard("rrc00", peer(), 4);
+    assert_eq!(peers.up("rrc00", peer(), 5), None, "state up came last");
+    assert_eq!(peers.sessions().len(), 1);
+    peers.down("rrc00", peer(), MINUTE);
+    assert_eq!(peers.up("rrc00", peer(), 2 * MINUTE), Some(slot));
+    assert_eq!(peers.slot("rrc00", peer()), Some(Slot(1)));
+    assert_eq!(peers.slot("rrc01", peer()), None);
+}
+
+#[test]
+fn routes_of_a_peer_that_is_down_expire_in_silence() {
+    let (mut peers, slot) = one();
+    peers.down("rrc00", peer(), MINUTE);
+    assert_eq!(peers.freshness(slot, 0), Freshness::Stale);
+    assert_eq!(peers.expire(4 * MINUTE - 1), []);
+    assert_eq!(peers.expire(4 * MINUTE), [slot]);
+    assert_eq!(peers.freshness(slot, 0), Freshness::Expired);
+    assert!(!peers.any_pending());
+}
+
+#[test]
+fn a_peer_that_lied_keeps_its_stale_routes_for_a_day() {
+    let (mut peers, slot) = one();
+    peers.down("rrc00", peer(), MINUTE);
+    assert_eq!(peers.heard("rrc00", peer(), 2 * MINUTE), (slot, 1));
+    assert_eq!(peers.freshness(slot, 1), Freshness::Fresh);
+    assert_eq!(peers.expire(10 * MINUTE), []);
+    assert_eq!(peers.freshness(slot, 0), Freshness::Stale);
+    assert_eq!(peers.expire(2 * MINUTE + DOUBT_US), [slot]);
+    assert_eq!(peers.freshness(slot, 0), Freshness::Expired);
+    assert_eq!(peers.freshness(slot, 1), Freshness::Fresh);
+}
+
+#[test]
+fn the_next_session_ends_the_last_one_at_its_end_of_rib() {
+    let (mut peers, old) = one();
+    peers.down("rrc00", peer(), MINUTE);
+    assert_eq!(peers.up("rrc00", peer(), 2 * MINUTE), Some(old));
+    let (new, _) = peers.heard("rrc00", peer(), 3 * MINUTE);
+    assert_ne!(old, new);
+    assert_eq!(peers.earlier(new).collect::<Vec<_>>(), [old]);
+    assert_eq!(peers.expire(30 * MINUTE), [], "it is not silent");
+    assert_eq!(peers.end_of_rib("rrc00", peer()), [old]);
+    assert_eq!(peers.freshness(old, 0), Freshness::Expired);
+    assert_eq!(peers.freshness(new, 0), Freshness::Fresh);
+}
+
+#[test]
+fn a_gap_without_a_peer_doubts_the_whole_collector_for_a_day() {
+    let (mut peers, slot) = one();
+    let (other, _) = peers.heard("rrc01", peer(), 0);
+    assert_eq!(peers.gap("rrc00", None, 0), [slot]);
+    assert_eq!(peers.freshness(slot, 0), Freshness::Stale);
+    assert_eq!(peers.freshness(other, 0), Freshness::Fresh);
+    assert_eq!(peers.end_of_rib("rrc00", peer()), [], "no session ended");
+    assert_eq!(peers.expire(DOUBT_US), [slot]);
+}
+
+#[test]
+fn vantage_points_are_up_and_have_announced() {
+    let (mut peers, slot) = one();
+    assert_eq!(peers.vantage_points(true), 0);
+    peers.announces(slot, true);
+    assert_eq!(
+        (peers.vantage_points(true), peers.vantage_points(false)),
+        (1, 0)
+    );
+    peers.down("rrc00", peer(), 0);
+    assert_eq!(peers.vantage_points(true), 0);
+    peers.heard("rrc00", peer(), 1);
+    assert_eq!(peers.vantage_points(true), 1);
+    let copy = Peers::from_sessions(peers.sessions().to_vec());
+    assert_eq!(copy.vantage_points(true), 1);
+    assert_eq!(copy.due, peers.due);
+}
