@@ -1,0 +1,243 @@
+//! The life of one task: restore, fold batches, publish rows, checkpoint.
+//!
+//! A checkpoint is committed only when every row and dead letter below it is acknowledged and the
+//! embedded log is on disk (house.md, law 6; detector.md 15-19).
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use weir_eventlog::{
+    Assignment, Batch, DeadLetters, EventLog, LogError, Next, Publisher, TaskError, Ticket,
+    status::StatusBoard,
+};
+use weir_events::topics::{self, WINDOW_RESULTS};
+use weir_lifecycle::crash_point;
+
+use crate::{
+    config::Config,
+    fold::{Fold, Stage, written_by},
+    state::TaskState,
+};
+
+/// How long an idle task waits before it looks at its checkpoint.
+const IDLE: Duration = Duration::from_millis(50);
+/// How long the log may take to acknowledge what a checkpoint rests on.
+const ACKNOWLEDGE: Duration = Duration::from_secs(60);
+
+/// The log is not the one that the state was made of.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{topic}-{partition} is not the log that the aggregator's state was made of ({what}): it was lost, truncated or \
+     made anew; put the log back, or start with another --data folder"
+)]
+struct AnotherLog {
+    topic: &'static str,
+    partition: u32,
+    what: String,
+}
+
+/// What the tasks of one stage share.
+#[derive(Clone)]
+pub(crate) struct Outlets {
+    pub(crate) log: EventLog,
+    pub(crate) publisher: Publisher,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) board: StatusBoard,
+    pub(crate) config: Config,
+}
+
+struct Task<S: Stage> {
+    outlets: Outlets,
+    fold: Fold<S>,
+    state: TaskState,
+    next_offset: i64,
+    /// Everything up to it must be acknowledged before the next checkpoint.
+    last_ticket: Ticket,
+    uncommitted: u64,
+    committed_at: Instant,
+}
+
+pub(crate) fn run<S: Stage>(
+    mut assignment: Assignment,
+    outlets: &Outlets,
+) -> Result<(), TaskError> {
+    let mut task = restore::<S>(&mut assignment, outlets)?;
+    task.show(&assignment);
+    loop {
+        match assignment.next(outlets.config.batch, IDLE)? {
+            Next::Batch(batch) => {
+                task.apply(&batch)?;
+                if task.is_due() {
+                    task.checkpoint(&assignment)?;
+                }
+            }
+            Next::Idle => {
+                if task.uncommitted > 0 && (assignment.at_end() || task.is_due()) {
+                    task.checkpoint(&assignment)?;
+                }
+            }
+            Next::Revoked => {
+                task.checkpoint(&assignment)?;
+                outlets.board.forget(S::TOPIC.name, assignment.partition());
+                return Ok(());
+            }
+            Next::Lost => {
+                outlets.board.forget(S::TOPIC.name, assignment.partition());
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn restore<S: Stage>(assignment: &mut Assignment, outlets: &Outlets) -> Result<Task<S>, TaskError> {
+    let partition = assignment.partition();
+    let name = format!("{}-{partition}.redb", S::TOPIC.name);
+    let state = TaskState::open(&Path::new(&outlets.config.state).join(name))?;
+    let rules = outlets.config.time_rules();
+    let (first, end) = assignment.log_range()?;
+    let (fold, next_offset) = match state.load::<S>(partition, rules)? {
+        Some((fold, next_offset)) => {
+            check(assignment, &fold, next_offset, first, end)?;
+            (fold, next_offset)
+        }
+        None => (
+            Fold::new(partition, assignment.topic_epoch()?, rules),
+            first,
+        ),
+    };
+    assignment.resume_at(next_offset)?;
+    Ok(Task {
+        outlets: outlets.clone(),
+        fold,
+        state,
+        next_offset,
+        last_ticket: Ticket::default(),
+        uncommitted: 0,
+        committed_at: Instant::now(),
+    })
+}
+
+/// Nothing between the state and the log may be missing, and the record before the position must be
+/// the one that the state remembers.
+fn check<S: Stage>(
+    assignment: &Assignment,
+    fold: &Fold<S>,
+    next_offset: i64,
+    first: i64,
+    end: i64,
+) -> Result<(), TaskError> {
+    let another = |what: String| AnotherLog {
+        topic: S::TOPIC.name,
+        partition: fold.partition,
+        what,
+    };
+    if next_offset < first || next_offset > end {
+        let what = format!("it holds offsets {first} to {end}, the state needs {next_offset}");
+        return Err(another(what).into());
+    }
+    if first == 0 {
+        let epoch = assignment.topic_epoch()?;
+        if epoch != fold.epoch {
+            let what = format!("topic epoch {}, the state has {}", epoch.0, fold.epoch.0);
+            return Err(another(what).into());
+        }
+    }
+    let before = next_offset - 1;
+    if before < first {
+        return Ok(());
+    }
+    let same = assignment
+        .read_back(before)?
+        .is_some_and(|record| written_by::<S>(record.borrow().payload) == fold.last);
+    if same {
+        Ok(())
+    } else {
+        Err(another(format!("its record at offset {before} is another one")).into())
+    }
+}
+
+impl<S: Stage> Task<S> {
+    fn apply(&mut self, batch: &Batch) -> Result<(), LogError> {
+        let Outlets {
+            publisher,
+            dead_letters,
+            board,
+            ..
+        } = &self.outlets;
+        let mut rows = Vec::new();
+        let mut newest = i64::MIN;
+        for record in batch.iter() {
+            match self
+                .fold
+                .apply(record.offset, record.payload, &mut |row| rows.push(row))
+            {
+                Ok(time) => newest = newest.max(time),
+                Err(refused) => {
+                    let (topic, partition) = (S::TOPIC.name, self.fold.partition);
+                    let text = refused.to_string();
+                    self.last_ticket = dead_letters.send(
+                        topic,
+                        partition,
+                        &record,
+                        "aggregate",
+                        refused.class(),
+                        &text,
+                    )?;
+                }
+            }
+            for row in rows.drain(..) {
+                let key = weir_windows::wire::record_key(&row);
+                let partition = topics::partition(&WINDOW_RESULTS, key.as_bytes());
+                self.last_ticket = publisher.publish(partition, key.as_bytes(), &row)?;
+            }
+        }
+        crash_point("aggregator.emitted");
+        self.uncommitted += batch.len() as u64;
+        self.next_offset = batch.next_offset();
+        if newest > i64::MIN {
+            board.event_time(newest);
+        }
+        Ok(())
+    }
+
+    fn is_due(&self) -> bool {
+        let config = &self.outlets.config;
+        self.uncommitted >= config.checkpoint_records
+            || self.committed_at.elapsed() >= Duration::from_millis(config.checkpoint_ms)
+    }
+
+    fn checkpoint(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
+        if self.uncommitted > 0 {
+            self.outlets
+                .publisher
+                .wait_for(self.last_ticket, ACKNOWLEDGE)?;
+            self.outlets.log.sync()?;
+            crash_point("aggregator.commit.before");
+            self.state.commit(&mut self.fold, self.next_offset)?;
+            crash_point("aggregator.commit.after");
+            assignment.commit(self.next_offset);
+            self.uncommitted = 0;
+        }
+        self.committed_at = Instant::now();
+        self.show(assignment);
+        Ok(())
+    }
+
+    fn show(&self, assignment: &Assignment) {
+        let (board, partition) = (&self.outlets.board, self.fold.partition);
+        self.fold.counters.show(board, partition);
+        for name in self
+            .fold
+            .writers
+            .keys()
+            .filter(|name| !name.starts_with('_'))
+        {
+            board.collector(name);
+        }
+        if let Ok((_, end)) = assignment.log_range() {
+            board.position(S::TOPIC.name, partition, self.next_offset, end);
+        }
+    }
+}
