@@ -1,0 +1,34 @@
+//! Settings of the feature materializer and its two sinks.
+
+use serde::Deserialize;
+
+/// What may be tuned. Where the state and the stores lie is given to [`crate::start`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Records taken from the log at once.
+    pub batch_records: usize,
+    /// Milliseconds between commits of a task's state.
+    pub checkpoint_ms: u64,
+    /// Records after which a task's state is committed in any case.
+    pub checkpoint_records: u64,
+    /// Rows after which a file of history is written.
+    pub history_rows: usize,
+    /// Seconds after which a file of history is written, if there is a row for it.
+    pub history_seconds: u64,
+    /// Milliseconds of silence at the end of the log after which a file of history is written.
+    pub history_idle_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            batch_records: 4096,
+            checkpoint_ms: 1000,
+            checkpoint_records: 50_000,
+            history_rows: 20_000,
+            history_seconds: 60,
+            history_idle_ms: 1000,
+        }
+    }
+}

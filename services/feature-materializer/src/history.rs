@@ -1,0 +1,226 @@
+//! The history writer: rows from `feature-rows` into Parquet, each (entity, version) once.
+//!
+//! The range of offsets of a file is in the ledger before the file, and the position behind it
+//! after: a writer that died in between reads the same range again and writes the same bytes to
+//! the same name. Rows that the materializer published twice are dropped by the last version of
+//! their entity.
+
+mod ledger;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use rustc_hash::FxHashMap;
+use weir_eventlog::{
+    Assignment, DeadLetters, LogError, Next, Publisher, RecordRef, TaskError, status::StatusBoard,
+};
+use weir_events::{
+    position::{StoreFence, Version},
+    topics::FEATURE_ROWS,
+};
+use weir_features::{FeatureRow, FeatureView};
+use weir_lifecycle::crash_point;
+use weir_offline_store::{OfflineStore, OffsetRange};
+
+use self::ledger::Ledger;
+pub use self::ledger::LedgerError;
+use crate::{config::Config, online::decode, task::ACKNOWLEDGED_WITHIN};
+
+const SILENCE: Duration = Duration::from_millis(200);
+
+#[derive(Clone)]
+pub(crate) struct HistoryWriter {
+    pub(crate) config: Config,
+    pub(crate) views: Vec<FeatureView>,
+    pub(crate) store: OfflineStore,
+    pub(crate) ledger: PathBuf,
+    pub(crate) publisher: Publisher,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) board: StatusBoard,
+}
+
+impl HistoryWriter {
+    /// Runs until the partition is taken away.
+    pub(crate) fn run(&self, mut assignment: Assignment) -> Result<(), TaskError> {
+        let partition = assignment.partition();
+        let ledger = Ledger::open(&self.ledger)?;
+        let fence = ledger.raise_fence(partition)?;
+        let standing = ledger.standing(partition)?;
+        let start = match standing.next_offset {
+            Some(position) => position,
+            None => assignment.log_range()?.0,
+        };
+        // A promised range that the log no longer holds whole cannot be written again.
+        let (first, end) = assignment.log_range()?;
+        if let Some(position) = standing.range_end.filter(|position| *position > end) {
+            return Err(Box::new(LogError::OutOfRange {
+                topic: FEATURE_ROWS.name.to_owned(),
+                partition,
+                position,
+                first,
+                end,
+            }));
+        }
+        assignment.resume_at(start)?;
+        assignment.commit(start);
+        let mut pile = Pile {
+            of: self,
+            fence,
+            partition,
+            start,
+            next: start,
+            must_end: standing.range_end,
+            versions: ledger.versions(partition)?,
+            ledger,
+            rows: Vec::new(),
+            changed: FxHashMap::default(),
+            since: Instant::now(),
+            written: 0,
+        };
+        let idle = Duration::from_millis(self.config.history_idle_ms);
+        let mut quiet = Instant::now();
+        loop {
+            match assignment.next(self.config.batch_records, SILENCE.min(idle))? {
+                Next::Batch(batch) => {
+                    quiet = Instant::now();
+                    for record in batch.iter() {
+                        pile.add(&record)?;
+                        if pile.is_full() {
+                            pile.flush(&assignment)?;
+                        }
+                    }
+                }
+                Next::Idle => {
+                    let silent = assignment.at_end() && quiet.elapsed() >= idle;
+                    if silent && pile.must_end.is_none() {
+                        pile.flush(&assignment)?;
+                    }
+                }
+                // What is piled up stays in the log.
+                Next::Revoked | Next::Lost => {
+                    self.board.forget(FEATURE_ROWS.name, partition);
+                    return Ok(());
+                }
+            }
+            if pile.is_due() {
+                pile.flush(&assignment)?;
+            }
+        }
+    }
+}
+
+/// Rows of one partition on their way into a file.
+struct Pile<'a> {
+    of: &'a HistoryWriter,
+    ledger: Ledger,
+    fence: StoreFence,
+    partition: u32,
+    start: i64,
+    next: i64,
+    /// End of a range that was promised before a crash.
+    must_end: Option<i64>,
+    /// Last version of each `view/entity` that is in the history or the pile.
+    versions: FxHashMap<String, Version>,
+    changed: FxHashMap<String, Version>,
+    rows: Vec<FeatureRow>,
+    since: Instant,
+    written: u64,
+}
+
+impl Pile<'_> {
+    fn add(&mut self, record: &RecordRef<'_>) -> Result<(), TaskError> {
+        self.next = record.offset + 1;
+        let dead_letters = &self.of.dead_letters;
+        let Some(row) = decode(record, self.partition, dead_letters)? else {
+            return Ok(());
+        };
+        let Some(view) = self.of.views.iter().find(|view| view.name == row.view) else {
+            return self.refuse(record, "no view of this name");
+        };
+        if let Err(error) = view.values(&row) {
+            return self.refuse(record, &error.to_string());
+        }
+        let key = row.record_key();
+        if self
+            .versions
+            .get(&key)
+            .is_some_and(|last| row.version <= *last)
+        {
+            return Ok(());
+        }
+        if self.rows.is_empty() {
+            self.since = Instant::now();
+        }
+        self.versions.insert(key.clone(), row.version);
+        self.changed.insert(key, row.version);
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn refuse(&self, record: &RecordRef<'_>, reason: &str) -> Result<(), TaskError> {
+        self.of.dead_letters.send(
+            FEATURE_ROWS.name,
+            self.partition,
+            record,
+            "store",
+            "unknown-view",
+            reason,
+        )?;
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        match self.must_end {
+            Some(end) => self.next >= end,
+            None => self.rows.len() >= self.of.config.history_rows.max(1),
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        let limit = Duration::from_secs(self.of.config.history_seconds);
+        self.must_end.is_none() && self.next > self.start && self.since.elapsed() >= limit
+    }
+
+    fn flush(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
+        self.since = Instant::now();
+        if self.next == self.start {
+            return Ok(());
+        }
+        self.of.publisher.flush(ACKNOWLEDGED_WITHIN)?;
+        let range = OffsetRange {
+            partition: self.partition,
+            start: self.start,
+            end: self.next,
+        };
+        let rows = std::mem::take(&mut self.rows);
+        if !rows.is_empty() {
+            self.ledger.promise(self.partition, range.end, self.fence)?;
+            crash_point("history.range.written");
+            let mut by_view: BTreeMap<String, Vec<FeatureRow>> = BTreeMap::new();
+            for row in rows {
+                by_view.entry(row.view.to_string()).or_default().push(row);
+            }
+            for view in &self.of.views {
+                if let Some(rows) = by_view.remove(&view.name) {
+                    self.of.store.write(view, range, &rows)?;
+                    self.written += rows.len() as u64;
+                }
+            }
+            crash_point("history.file.written");
+        }
+        self.ledger
+            .keep(self.partition, self.next, &self.changed, self.fence)?;
+        assignment.commit(self.next);
+        crash_point("history.commit.after");
+        self.changed.clear();
+        self.start = self.next;
+        self.must_end = None;
+        let board = &self.of.board;
+        board.position(FEATURE_ROWS.name, self.partition, self.next, self.next);
+        board.set("rows_out", self.partition, self.written);
+        Ok(())
+    }
+}
