@@ -8,6 +8,10 @@
 //!
 //! Only unicast routes are routes to us. Other families, what the collector itself sent (the
 //! LOCAL subtypes) and ROUTE-REFRESH yield no message and are counted ([`Skipped`]).
+//!
+//! Some collectors wrote ADD-PATH routes (RFC 7911) under the subtypes without it, so the parser
+//! tries a list of prefixes that begins with a zero octet as ADD-PATH first. A default route in
+//! front of others can be taken for a path identifier; alone, it is read as what it is.
 
 mod attributes;
 mod table;

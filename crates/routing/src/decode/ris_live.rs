@@ -65,6 +65,9 @@ pub enum RisLiveError {
         /// Its length.
         length: usize,
     },
+    /// Not UTF-8, which JSON is.
+    #[error("frame is not text: {0}")]
+    NotText(std::str::Utf8Error),
     /// Not the JSON that it should be; says which field does not hold what, and where.
     #[error("frame is not a RIS Live frame: {0}")]
     NotAFrame(#[from] serde_json::Error),
@@ -175,10 +178,12 @@ pub fn decode(frame: &[u8]) -> Result<Frame<'_>, RisLiveError> {
             length: frame.len(),
         });
     }
-    let frame = match serde_json::from_slice::<RawFrame<'_>>(frame) {
+    // Checked once here, the reader need not check each string.
+    let text = std::str::from_utf8(frame).map_err(RisLiveError::NotText)?;
+    let frame = match serde_json::from_str::<RawFrame<'_>>(text) {
         Ok(frame) => frame,
         // Only a message's data is known to be an object.
-        Err(error) => match serde_json::from_slice::<OtherFrame<'_>>(frame) {
+        Err(error) => match serde_json::from_str::<OtherFrame<'_>>(text) {
             Ok(other) if other.kind != "ris_message" => return Ok(other.decode()),
             _ => return Err(error.into()),
         },

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 use weir_routing::{
-    Asn, Body, Direction, Message, Notification, Open, SessionState, Update,
+    Asn, Body, Direction, Message, Notification, Open, SessionState,
     decode::mrt::{Decoded, MrtError, Records, Skipped},
 };
 
@@ -86,10 +86,10 @@ fn an_update_with_two_next_hops_is_two_messages() {
 }
 
 #[rstest]
-#[case::two_octets(1, false, None, "[64496 65550]")]
+#[case::two_octets(1, false, None, " [64496 65550]")]
 #[case::two_octets_local_add_path(8, false, Some(7), "#7 [64496 65550]")]
 // RFC 6793, 6: AS4_PATH must be ignored where AS_PATH has 32 bits.
-#[case::four_octets(4, true, None, "[64496 23456]")]
+#[case::four_octets(4, true, None, " [64496 23456]")]
 #[case::four_octets_add_path(9, true, Some(7), "#7 [64496 23456]")]
 fn as4_path_counts_on_two_octet_sessions_only(
     #[case] subtype: u16,
@@ -104,15 +104,10 @@ fn as4_path_counts_on_two_octet_sessions_only(
     .concat();
     let update = update(&[], &attributes, &nlri(&[P4], path_id));
     let body = [session("2001:db8::9", 64_496, four_octet), update].concat();
-    let (space, id) = if path_id.is_some() {
-        ("", "")
-    } else {
-        (" ", "")
-    };
     assert_eq!(
         shown(&record(1, None, BGP4MP, subtype, &body)),
         [format!(
-            "2001:db8::9:64496 +198.51.100.0/24{space}{id}{end} via 192.0.2.1"
+            "2001:db8::9:64496 +198.51.100.0/24{end} via 192.0.2.1"
         )]
     );
 }
@@ -161,6 +156,13 @@ fn sessions_open_change_and_end() {
             },
         ]
     );
+}
+
+#[test]
+fn a_default_route_is_no_path_identifier() {
+    let update = update(&[], &usual(&[64_496], true), &nlri(&["0.0.0.0/0"], None));
+    let shown = shown(&said(&update));
+    assert_eq!(shown, ["192.0.2.1:64496 +0.0.0.0/0 [64496] via 192.0.2.1"]);
 }
 
 #[rstest]
@@ -360,5 +362,4 @@ fn reading_resumes_after_a_record_with_the_peers_of_the_table() {
 fn updates_without_routes_of_ours_are_not_ends_of_rib() {
     let update = update(&[], &usual(&[64_496], true), &[]);
     assert_eq!(decode(&said(&update)).len(), 0);
-    let _: Update = Update::default();
 }
