@@ -268,3 +268,6 @@ fn decode(bytes: &[u8]) -> Option<Cell> {
     }
     Some(cell)
 }
+
+#[cfg(test)]
+mod tests;
