@@ -1,1 +1,21 @@
-//! Skeleton.
+//! The serving side: REST, live events and one server-rendered page.
+//!
+//! Topics in: `bgp-conflicts` and `service-status`, read from their ends without a group, for what
+//! is live. Topics out: none. Stores: incidents (record-store), features (online-store) and windows
+//! (metric-store), all read only. Errors are problem documents (RFC 9457), the API describes itself
+//! at `/openapi.json`, and off loopback nobody is served without a token.
+
+mod app;
+mod auth;
+mod config;
+mod live;
+mod openapi;
+mod page;
+mod problem;
+mod rest;
+mod run;
+
+pub use config::{Auth, Config, MIN_TOKEN, Token};
+pub use live::Live;
+pub use problem::Problem;
+pub use run::{Running, StartError, StopError, Stores, serve, start};

@@ -1,0 +1,223 @@
+//! The first page: open incidents, those that remember an origin first; or what a search found.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use axum::{
+    extract::{Query, State},
+    http::StatusCode,
+};
+use maud::{Markup, html};
+use serde::Deserialize;
+use weir_record_store::{Filter, IncidentRow, PrefixMatch, State as IncidentState, TransitionRow};
+use weir_routing::prefix::Prefix;
+
+use super::{chart, layout, story, text};
+use crate::{Problem, app::App};
+
+const STATEFUL: [&str; 3] = ["sub-prefix", "moas", "origin-change"];
+const HYGIENE: [&str; 3] = ["bogon-prefix", "bogon-asn", "path-loop"];
+const SHOWN: usize = 50;
+const ENDED_SHOWN: usize = 10;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Search {
+    q: String,
+}
+
+pub(crate) async fn show(
+    State(app): State<App>,
+    Query(search): Query<Search>,
+) -> (StatusCode, Markup) {
+    let wanted = search.q.trim();
+    let made = if wanted.is_empty() {
+        overview(&app).await
+    } else {
+        found(&app, wanted).await
+    };
+    match made {
+        Ok(body) => (
+            StatusCode::OK,
+            layout::page(&app, "Incidents", wanted, &body),
+        ),
+        Err(problem) => layout::failure(&app, &problem),
+    }
+}
+
+async fn overview(app: &App) -> Result<Markup, Problem> {
+    let open = vec![IncidentState::Suspected, IncidentState::Confirmed];
+    let of = |types: [&str; 3], states: &[IncidentState]| Filter {
+        types: types.map(str::to_owned).to_vec(),
+        states: states.to_vec(),
+        ..Filter::default()
+    };
+    let mut stateful = app
+        .records
+        .list(&of(STATEFUL, &open), None, 500)
+        .await?
+        .incidents;
+    stateful.sort_by_key(|row| std::cmp::Reverse((row.severity, row.state, row.first_seen_us)));
+    let stateful_count = stateful.len();
+    stateful.truncate(SHOWN);
+    let hygiene = app
+        .records
+        .list(&of(HYGIENE, &open), None, SHOWN)
+        .await?
+        .incidents;
+    let ended = app
+        .records
+        .list(&of(STATEFUL, &[IncidentState::Ended]), None, ENDED_SHOWN)
+        .await?
+        .incidents;
+    let counts = app.records.counts().await?;
+    let total = |state| {
+        counts
+            .iter()
+            .filter(|c| c.state == state)
+            .map(|c| c.incidents)
+            .sum::<u64>()
+    };
+    Ok(html! {
+        section #open data-live="" aria-labelledby="open-title" {
+            div.heading {
+                h1 #open-title { "Open incidents" }
+                p.tally {
+                    b { (total(IncidentState::Confirmed)) } " confirmed · "
+                    b { (total(IncidentState::Suspected)) } " suspected · "
+                    b { (total(IncidentState::Ended)) } " ended"
+                }
+            }
+            @if stateful.is_empty() {
+                p.empty { "No prefix is disputed now. When someone announces a prefix, or a part of one, that another AS has held, it will appear here within milliseconds, first suspected, then confirmed." }
+            } @else {
+                (cards(app, &stateful).await?)
+                @if stateful_count > SHOWN { p.quiet { "The most severe " (SHOWN) " are shown; " a href="/api/v1/incidents?type=sub-prefix,moas,origin-change&state=suspected,confirmed" { "the API has all" } "." } }
+            }
+        }
+        section #hygiene data-live="" aria-labelledby="hygiene-title" {
+            h2 #hygiene-title { "Hygiene" }
+            @if hygiene.is_empty() {
+                p.empty { "No bogon and no path loop is announced now. They will be listed here." }
+            } @else { (table(app, &hygiene)) }
+        }
+        section #ended data-live="" aria-labelledby="ended-title" {
+            h2 #ended-title { "Recently ended" }
+            @if ended.is_empty() { p.empty { "Nothing has ended yet. How each incident ended will be told here." } }
+            @else { (cards(app, &ended).await?) }
+        }
+    })
+}
+
+async fn found(app: &App, wanted: &str) -> Result<Markup, Problem> {
+    let Some(filter) = parse(wanted) else {
+        return Ok(html! { section.panel {
+            h1 { "Search" }
+            p { "“" (wanted) "” is no prefix, address or AS number. Write, for instance, " code { "208.65.152.0/22" } ", " code { "2001:db8::1" } " or " code { "AS17557" } "." }
+        } });
+    };
+    let page = app.records.list(&filter, None, SHOWN).await?;
+    Ok(html! {
+        section #found data-live="" aria-labelledby="found-title" {
+            div.heading { h1 #found-title { "Incidents of " span.mono { (wanted) } } p.tally { b { (page.incidents.len()) } @if page.next.is_some() { " newest" } " found" } }
+            @if page.incidents.is_empty() { p.empty { "Nothing has been noticed there. New incidents will appear here by themselves." } }
+            @else { (cards(app, &page.incidents).await?) }
+        }
+    })
+}
+
+/// A prefix: all that lies in it or around it. An address: all that holds it. An AS: its incidents.
+fn parse(text: &str) -> Option<Filter> {
+    if let Ok(prefix) = text.parse::<Prefix>() {
+        return Some(Filter {
+            prefix: Some(PrefixMatch::Overlaps(prefix)),
+            ..Filter::default()
+        });
+    }
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let host = Prefix::new(address, if address.is_ipv4() { 32 } else { 128 }).ok()?;
+        return Some(Filter {
+            prefix: Some(PrefixMatch::Covers(host)),
+            ..Filter::default()
+        });
+    }
+    let lower = text.to_ascii_lowercase();
+    let asn = lower
+        .strip_prefix("as")
+        .unwrap_or(&lower)
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Filter {
+        asn: Some(asn),
+        ..Filter::default()
+    })
+}
+
+async fn cards(app: &App, rows: &[IncidentRow]) -> Result<Markup, Problem> {
+    let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
+    let histories = app.records.histories(&ids).await?;
+    let now_us = app.live.now_us();
+    Ok(html! {
+        ul.cards { @for row in rows { li { (card(row, &histories, now_us)) } } }
+    })
+}
+
+fn card(row: &IncidentRow, histories: &HashMap<String, Vec<TransitionRow>>, now_us: i64) -> Markup {
+    html! {
+        article class=(format!("card edge-{}", row.severity)) {
+            div.what {
+                p.marks { span.kind { (row.kind) } " " (layout::marks(row)) }
+                h3 { a href=(format!("/incidents/{}", row.id)) { (row.prefix) } }
+                p.line { (story::headline(row)) "." }
+                p.when { (text::time(row.first_seen_us, now_us)) }
+            }
+            div.seen {
+                (chart::sparkline(histories.get(&row.id).map_or(&[], Vec::as_slice), 120, 36))
+                p { b { (row.visible_peers) } " of " (row.total_peers) " peers" }
+            }
+        }
+    }
+}
+
+fn table(app: &App, rows: &[IncidentRow]) -> Markup {
+    let now_us = app.live.now_us();
+    html! {
+        div.scroll tabindex="0" role="region" aria-labelledby="hygiene-title" { table {
+            thead { tr { th scope="col" { "Prefix" } th scope="col" { "What" } th scope="col" { "Severity" } th.number scope="col" { "Peers" } th scope="col" { "First seen" } } }
+            tbody { @for row in rows { tr {
+                th.mono scope="row" { a href=(format!("/incidents/{}", row.id)) { (row.prefix) } }
+                td { (row.kind) " · " (ases(row)) }
+                td { (layout::marks(row)) }
+                td.number { (row.visible_peers) " of " (row.total_peers) }
+                td { (text::time(row.first_seen_us, now_us)) }
+            } } }
+        } }
+    }
+}
+
+fn ases(row: &IncidentRow) -> String {
+    text::ases(row.suspect_asn.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_knows_prefixes_addresses_and_as_numbers() {
+        assert!(matches!(
+            parse("10.0.0.0/8").unwrap().prefix,
+            Some(PrefixMatch::Overlaps(_))
+        ));
+        assert!(matches!(
+            parse("2001:db8::1").unwrap().prefix,
+            Some(PrefixMatch::Covers(_))
+        ));
+        for text in ["64496", "AS64496", "as64496", "AS 64496"] {
+            assert_eq!(parse(text).unwrap().asn, Some(64_496), "{text}");
+        }
+        for text in ["10.0.0.0/99", "youtube", "<script>", "AS", "99999999999"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! An incident told in sentences.
+
+use weir_record_store::{EndReason, IncidentRow, State};
+
+use super::text::{ases, span};
+
+/// Who did what, in one line.
+pub(crate) fn headline(row: &IncidentRow) -> String {
+    let suspect = row
+        .suspect_asn
+        .map_or_else(|| "An unknown AS".to_owned(), |asn| format!("AS{asn}"));
+    let holders = ases(&row.expected_origins);
+    match row.kind.as_str() {
+        "sub-prefix" => match row.covering_prefix {
+            Some(covering) => {
+                format!("{suspect} announces part of {covering}, which {holders} originates")
+            }
+            None => format!("{suspect} announces part of a prefix of {holders}"),
+        },
+        "moas" => format!("{suspect} originates it beside {holders}"),
+        "origin-change" => format!("{suspect} originates it in place of {holders}"),
+        "bogon-prefix" => format!("{suspect} announces space that nobody may announce"),
+        "bogon-asn" => format!("{suspect}, not a public AS number, stands in its path"),
+        "path-loop" => format!("{suspect} stands twice in its path, with others between"),
+        _ => format!("{suspect} is the suspect"),
+    }
+}
+
+/// The whole story, a paragraph each.
+pub(crate) fn paragraphs(row: &IncidentRow) -> Vec<String> {
+    let mut story = vec![format!("{}.", headline(row))];
+    if !row.suspect_set.is_empty() {
+        story.push(format!(
+            "The origin is an AS_SET: {}.",
+            ases(&row.suspect_set)
+        ));
+    }
+    let carriers = row.peer_asns.len();
+    let mut seen = format!(
+        "It was carried by peers of {carriers} AS{}; the route is with {} of {} vantage points now.",
+        if carriers == 1 { "" } else { "es" },
+        row.visible_peers,
+        row.total_peers
+    );
+    match (row.suspected_at_us, row.confirmed_at_us) {
+        (Some(suspected), Some(confirmed)) if confirmed > suspected => {
+            seen += &format!(
+                " Suspected at once, confirmed after {}.",
+                span(confirmed - suspected)
+            );
+        }
+        (_, Some(_)) => seen += " Confirmed at once.",
+        _ => seen += " Too few distinct peers have carried it to confirm it.",
+    }
+    story.push(seen);
+    if row.reopened > 0 {
+        let times = if row.reopened == 1 {
+            "once".into()
+        } else {
+            format!("{} times", row.reopened)
+        };
+        story.push(format!(
+            "It had ended and came back {times} within ten minutes."
+        ));
+    }
+    story.push(outcome(row));
+    story
+}
+
+fn outcome(row: &IncidentRow) -> String {
+    let (State::Ended, Some(ended)) = (row.state, row.ended_at_us) else {
+        return "It goes on.".to_owned();
+    };
+    let why = match row.end_reason {
+        Some(EndReason::Withdrawn) => "the conflicting route was withdrawn",
+        Some(EndReason::Replaced) => "another route took the place of the conflicting one",
+        Some(EndReason::BecameStable) => "its origin has been there for a day and counts as stable",
+        Some(EndReason::Faded) => "nothing confirmed it for an hour",
+        Some(EndReason::Unknown) | None => "all of its vantage points went silent, so nobody knows",
+    };
+    format!("It ended after {}: {why}.", span(ended - row.first_seen_us))
+}
+
+/// A reason's name as a sentence; unknown names stand for themselves.
+pub(crate) fn reason(name: &str) -> String {
+    match name {
+        "no-baseline" => "No baseline yet: no origin was known long enough to be believed.".into(),
+        "stable-origin-gone" => "The stable origin has gone since.".into(),
+        other => format!("{}.", other.replace('-', " ")),
+    }
+}

@@ -1,0 +1,251 @@
+//! Life of the listener. It has a runtime of its own, so that callers need none.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio::{runtime::Runtime, task::JoinHandle};
+use weir_eventlog::{EventLog, LogError, Tail};
+use weir_features::FeatureView;
+use weir_lifecycle::{
+    Stop,
+    health::{Health, HealthFlag},
+    telemetry::Telemetry,
+};
+use weir_metric_store::MetricStore;
+use weir_online_store::OnlineStore;
+use weir_record_store::RecordStore;
+
+use crate::{
+    app,
+    config::{Config, MIN_TOKEN},
+    live::Live,
+};
+
+const THREADS: usize = 2;
+
+/// What is served.
+#[derive(Clone)]
+pub struct Stores {
+    /// Incidents. A clone of the writer's store, or one of its own on the same file.
+    pub records: RecordStore,
+    /// Features.
+    pub online: OnlineStore,
+    /// Windows.
+    pub metrics: MetricStore,
+    /// Definitions of the views in `online`.
+    pub views: Vec<FeatureView>,
+}
+
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address} ({source}){}; choose another with --listen", holder(.source))]
+    Bind {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Anybody on the network could read.
+    #[error(
+        "--listen {address} is not loopback and no token is configured: set auth.token_file (or WEIR__SERVING_API__AUTH__TOKEN), or listen on 127.0.0.1"
+    )]
+    OpenToAll {
+        /// What was asked for.
+        address: SocketAddr,
+    },
+    /// The file of tokens cannot be read.
+    #[error("cannot read the tokens in {path}")]
+    TokenFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file of tokens is empty.
+    #[error("{path} holds no token")]
+    NoToken {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A token could be guessed.
+    #[error("a token is shorter than {MIN_TOKEN} bytes")]
+    ShortToken,
+    /// The runtime's threads cannot be had.
+    #[error("cannot start the threads of the listener")]
+    Threads(#[source] io::Error),
+    /// The log cannot be followed.
+    #[error("cannot follow the log for live events")]
+    Live(#[from] LogError),
+}
+
+fn holder(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        ": another program has this port (`ss -ltnp` names it)"
+    } else {
+        ""
+    }
+}
+
+/// The listener did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// Clients were cut off.
+    #[error("requests were still running after {0:?}")]
+    Deadline(Duration),
+    /// It had failed before.
+    #[error("the listener had failed: {0}")]
+    Failed(String),
+}
+
+/// Serves the stores, and what happens on `log` from now on.
+///
+/// # Errors
+/// When the listener would be open to all, cannot be bound, or the log cannot be followed.
+pub fn start(
+    config: &Config,
+    log: &EventLog,
+    stores: Stores,
+    health: &Health,
+    telemetry: &Telemetry,
+) -> Result<Running, StartError> {
+    let live = Live::new();
+    let mut running = serve(config, live.clone(), stores, health, telemetry)?;
+    running.tail = Some(live.follow(log)?);
+    Ok(running)
+}
+
+/// Serves the stores, with live events from whoever holds `live`.
+///
+/// # Errors
+/// When the listener would be open to all or cannot be bound.
+pub fn serve(
+    config: &Config,
+    live: Live,
+    stores: Stores,
+    health: &Health,
+    telemetry: &Telemetry,
+) -> Result<Running, StartError> {
+    let tokens = config.auth.tokens()?;
+    if tokens.is_empty() && !config.listen.ip().is_loopback() {
+        return Err(StartError::OpenToAll {
+            address: config.listen,
+        });
+    }
+    let bind = |source| StartError::Bind {
+        address: config.listen,
+        source,
+    };
+    let listener = TcpListener::bind(config.listen).map_err(bind)?;
+    listener.set_nonblocking(true).map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .thread_name("weir-serving")
+        .enable_all()
+        .build()
+        .map_err(StartError::Threads)?;
+    let stop = Stop::new();
+    let app = app::App::new(config, stores, live, stop.clone());
+    let router = app::router(config, tokens, app, health.clone(), telemetry.clone());
+    let flag = health.register("serving-api");
+    let failure = Arc::new(OnceLock::new());
+    let task = runtime.spawn(listen(
+        listener,
+        router,
+        stop.clone(),
+        Arc::clone(&failure),
+        flag.clone(),
+    ));
+    flag.ready();
+    Ok(Running {
+        address,
+        runtime: Some(runtime),
+        task,
+        stop,
+        tail: None,
+        failure,
+    })
+}
+
+async fn listen(
+    listener: TcpListener,
+    router: axum::Router,
+    stop: Stop,
+    failure: Arc<OnceLock<String>>,
+    flag: HealthFlag,
+) {
+    let served = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(async move { stop.wait_async().await })
+                .await
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(error) = served {
+        tracing::error!(%error, "the listener failed");
+        flag.not_ready("the listener failed");
+        // Set once: nobody else does.
+        let _ = failure.set(error.to_string());
+    }
+}
+
+/// A running listener. Dropping it stops it without waiting.
+pub struct Running {
+    address: SocketAddr,
+    runtime: Option<Runtime>,
+    task: JoinHandle<()>,
+    stop: Stop,
+    tail: Option<Tail>,
+    failure: Arc<OnceLock<String>>,
+}
+
+impl Running {
+    /// Where it listens: the port that was taken when 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Why it does not serve any more.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
+    }
+
+    /// Takes no new request, ends live events, and waits for running requests.
+    ///
+    /// # Errors
+    /// When requests still run at the deadline; they are cut off.
+    pub fn stop(mut self, deadline: Duration) -> Result<(), StopError> {
+        self.stop.set();
+        self.tail = None;
+        let Some(runtime) = self.runtime.take() else {
+            return Ok(());
+        };
+        let task = &mut self.task;
+        let ended = runtime.block_on(async { tokio::time::timeout(deadline, task).await });
+        runtime.shutdown_background();
+        if ended.is_err() {
+            return Err(StopError::Deadline(deadline));
+        }
+        self.failure()
+            .map_or(Ok(()), |reason| Err(StopError::Failed(reason)))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.set();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
