@@ -108,6 +108,8 @@ fn restore<S: Stage>(assignment: &mut Assignment, outlets: &Outlets) -> Result<T
         ),
     };
     assignment.resume_at(next_offset)?;
+    // A crash between checkpoint and commit must not leave the group behind for ever.
+    assignment.commit(next_offset);
     Ok(Task {
         outlets: outlets.clone(),
         fold,

@@ -48,6 +48,8 @@ pub(crate) fn run(
         .into());
     }
     assignment.resume_at(stored)?;
+    // A crash between the store and the commit must not leave the group behind for ever.
+    assignment.commit(stored);
     loop {
         match assignment.next(MAX_BATCH, IDLE)? {
             Next::Batch(batch) => {
