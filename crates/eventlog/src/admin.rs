@@ -1,6 +1,6 @@
 //! Makes the topics of the table, and answers where a log and a group stand.
 
-use weir_events::{position::TopicEpoch, topics::Topic};
+use weir_events::{position::TopicEpoch, topics::{Topic, dead_letter_topic}};
 
 use crate::{EventLog, LogError, kafka::topics};
 
@@ -23,6 +23,15 @@ pub fn end_offsets(log: &EventLog, topic: &Topic) -> Result<Vec<i64>, LogError> 
     (0..topic.partitions)
         .map(|partition| lookup.range(topic.name, partition).map(|(_, end)| end))
         .collect()
+}
+
+/// How many records the dead-letter topic of `topic` was ever given.
+///
+/// # Errors
+/// When the broker does not answer.
+pub fn dead_letters(log: &EventLog, topic: &Topic) -> Result<u64, LogError> {
+    let (_, end) = log.lookup()?.range(&dead_letter_topic(topic.name), 0)?;
+    Ok(end.unsigned_abs())
 }
 
 /// The position that `group` has committed in each partition of `topic`; `None` = none yet.
