@@ -66,6 +66,8 @@ impl HistoryWriter {
         }
         assignment.resume_at(start)?;
         assignment.commit(start);
+        self.board
+            .position(FEATURE_ROWS.name, partition, start, end);
         let mut pile = Pile {
             of: self,
             fence,

@@ -36,6 +36,9 @@ impl OnlineWriter {
         };
         assignment.resume_at(start)?;
         assignment.commit(start);
+        let end = assignment.log_range()?.1;
+        self.board
+            .position(FEATURE_ROWS.name, partition, start, end);
         let (mut rows_in, mut rows_out) = (0, 0);
         loop {
             match assignment.next(self.config.batch_records, SILENCE)? {

@@ -66,6 +66,7 @@ impl Materializer {
             of: self,
             end: fold.standing().next_offset,
             committed: fold.standing().next_offset,
+            told: None,
             last: None,
             since: Instant::now(),
             fold,
@@ -126,6 +127,8 @@ struct Task<'a> {
     fold: Fold,
     /// Position up to which the state is stored.
     committed: i64,
+    /// Position that the group was told.
+    told: Option<i64>,
     end: i64,
     last: Option<Ticket>,
     since: Instant,
@@ -180,9 +183,12 @@ impl Task<'_> {
             crash_point("materializer.commit.after");
             self.committed = next_offset;
         }
-        assignment.commit(next_offset);
+        if self.told != Some(next_offset) {
+            assignment.commit(next_offset);
+            self.told = Some(next_offset);
+            self.report(assignment);
+        }
         self.since = Instant::now();
-        self.report(assignment);
         Ok(())
     }
 
