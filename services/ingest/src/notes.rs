@@ -14,6 +14,8 @@ pub(crate) struct Notes(Arc<Mutex<Inner>>);
 #[derive(Default)]
 struct Inner {
     warnings: Vec<String>,
+    /// Of the warnings, so many stand in the log of the process.
+    logged: usize,
     broken_files: u64,
 }
 
@@ -31,6 +33,15 @@ impl Notes {
 
     pub(crate) fn warn(&self, warning: String) {
         self.0.lock().add(warning);
+    }
+
+    /// Logs what is new. Readers do not: they look at a file before they read it.
+    pub(crate) fn log(&self) {
+        let mut inner = self.0.lock();
+        for warning in inner.warnings.iter().skip(inner.logged) {
+            tracing::warn!(warning, "input is not whole");
+        }
+        inner.logged = inner.warnings.len();
     }
 
     pub(crate) fn warnings(&self) -> Vec<String> {

@@ -113,6 +113,7 @@ impl Context {
 
     /// Shows where the run stands.
     pub(crate) fn show(&self, stats: &mut Stats) {
+        self.notes.log();
         stats.broken_files = self.notes.broken_files();
         stats.warnings = self.notes.warnings();
         self.shown.show(stats);
@@ -243,11 +244,13 @@ impl Running {
     /// Waits until the input is finished, or the source has failed or stopped; true = finished.
     #[must_use]
     pub fn wait_finished(&self, timeout: Duration) -> bool {
-        self.wait_over(Instant::now() + timeout);
+        self.wait_over(timeout);
         self.finished()
     }
 
-    fn wait_over(&self, deadline: Instant) -> bool {
+    fn wait_over(&self, timeout: Duration) -> bool {
+        const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+        let deadline = Instant::now() + timeout.min(LONGEST);
         let mut over = self.ended.over.lock();
         while over.is_none() {
             if self
@@ -305,7 +308,7 @@ impl Running {
     /// When that took longer than `deadline`, or the source had failed.
     pub fn stop(mut self, deadline: Duration) -> Result<(), StopError> {
         self.stop.set();
-        if !self.wait_over(Instant::now() + deadline) {
+        if !self.wait_over(deadline) {
             self.publisher
                 .abandon("ingest was told to stop and its deadline passed");
             self.join();

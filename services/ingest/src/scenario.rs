@@ -14,7 +14,8 @@ use std::{
 
 use weir_events::time::SECOND_US;
 use weir_routing::{
-    AsPath, Asn, Body, Message, Nlri, PathAttributes, Peer, Prefix, RouteOrigin, Segment, Update,
+    AsPath, Asn, Body, Bogons, Message, Nlri, PathAttributes, Peer, Prefix, RouteOrigin, Segment,
+    Update,
 };
 
 /// Name of the scenario's only collector.
@@ -51,6 +52,13 @@ pub fn messages() -> Scenario {
         ready: tables().into_iter(),
         dice: Dice(0x5eed),
     }
+}
+
+/// The list of bogons for this stream: its vantage points and background come from ranges that are
+/// bogus on the Internet, so nothing is bogus here.
+#[must_use]
+pub fn bogons() -> Bogons {
+    Bogons::default()
 }
 
 impl Iterator for Scenario {

@@ -97,7 +97,6 @@ fn look(batches: &Batches, files: &[InputFile]) -> Vec<Lane> {
                 look,
             }),
             Err(error) => {
-                tracing::warn!(path = %file.path.display(), %error, "file left out");
                 batches.context.notes.warn(error.to_string());
             }
         }
