@@ -1,4 +1,5 @@
 //! Messages in the embedded log become windows in the store, across a stop and a start.
+#![expect(clippy::unwrap_used, reason = "a failure is a panic in a test")]
 
 use std::{
     net::IpAddr,
