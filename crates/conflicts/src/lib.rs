@@ -1,1 +1,31 @@
-//! Skeleton.
+//! The pure detector: how BGP updates become incidents.
+//!
+//! One [`Detector`] belongs to one task, which owns one partition of `bgp-updates`. It is a
+//! function of the log: (state, record, position) -> transitions, at most one per incident and
+//! record. No clock, no sockets, no randomness, no logging; all times are arguments, and every age
+//! and timer uses stream time, the greatest Tick so far (microseconds since the Unix epoch).
+//!
+//! - [`record`]: what it is told; [`incident`]: what it tells; [`wire`]: both as messages.
+//! - [`rule`] and [`rules`]: what is a conflict. `docs/rules.md` says it to people.
+//! - [`detector`]: the control shard, which every record passes, and one shard per address block.
+//! - [`snapshot`]: the shards as bytes, each at its own position.
+
+pub mod detector;
+pub mod incident;
+pub mod record;
+pub mod rule;
+pub mod rules;
+pub mod snapshot;
+pub mod thresholds;
+pub mod wire;
+
+mod control;
+mod facts;
+mod history;
+mod shard;
+mod table;
+
+pub use detector::{Applied, Counts, Detector};
+pub use incident::{Incident, Transition};
+pub use record::Record;
+pub use thresholds::Thresholds;

@@ -1,0 +1,187 @@
+//! The control shard: what every record of the partition passes, whatever block it is of.
+//!
+//! A function of the records alone, never of what the blocks make of them: after a restart it is
+//! replayed from P0 while each block waits for its own Pb (detector.md 18 in the design: a block
+//! then meets the very control shard that it met the first time).
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+use weir_events::position::WriterSeq;
+use weir_routing::{
+    Bogons, Community, Peer,
+    rib::{Peers, Slot},
+    wire::Routes,
+};
+
+use crate::{
+    record::{Control, Knowledge, Record},
+    table::{Table, Voice},
+    thresholds::Thresholds,
+};
+
+/// Counters that are exact after a restart, because the control shard sees each record once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) elements: u64,
+    pub(crate) copies: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) fenced: u64,
+}
+
+/// State that belongs to no block.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ControlShard {
+    /// The last emission of each collector.
+    pub(crate) writers: BTreeMap<String, WriterSeq>,
+    pub(crate) peers: Peers,
+    /// The greatest Tick.
+    pub(crate) tick: Option<i64>,
+    /// Event time of the latest record: stands in for stream time before the first Tick.
+    pub(crate) event_time_us: i64,
+    /// Prefixes shorter than a block, for covering look-ups only.
+    pub(crate) short: Table,
+    pub(crate) knowledge: BTreeMap<String, Knowledge>,
+    pub(crate) tally: Tally,
+}
+
+/// What the order of emissions says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    New,
+    Duplicate,
+    Fenced,
+}
+
+/// Who speaks, kept while a record is applied.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    pub(crate) slot: Slot,
+    pub(crate) generation: u32,
+    pub(crate) earlier: SmallVec<[Slot; 2]>,
+}
+
+impl ControlShard {
+    /// Stream time.
+    pub(crate) fn now(&self) -> i64 {
+        self.tick.unwrap_or(self.event_time_us)
+    }
+
+    pub(crate) fn order(&mut self, record: &Record) -> Order {
+        if let Some(last) = self.writers.get_mut(record.collector.as_str()) {
+            if record.written <= *last {
+                let fenced = record.written.writer_epoch < last.writer_epoch;
+                self.tally.fenced += u64::from(fenced);
+                self.tally.duplicates += u64::from(!fenced);
+                return if fenced {
+                    Order::Fenced
+                } else {
+                    Order::Duplicate
+                };
+            }
+            *last = record.written;
+        } else {
+            self.writers
+                .insert(record.collector.clone(), record.written);
+        }
+        if self.tick.is_none() {
+            self.event_time_us = record.event_time_us;
+        }
+        Order::New
+    }
+
+    /// The part of an update that concerns every block: the peer speaks, is counted, and its short
+    /// prefixes are noted.
+    pub(crate) fn hear(
+        &mut self,
+        record: &Record,
+        routes: &Routes,
+        bogons: &Bogons,
+        t: &Thresholds,
+    ) -> Speaker {
+        let now = self.now();
+        let update = &routes.update;
+        let elements = u64::try_from(update.elements()).unwrap_or(u64::MAX);
+        if routes.context {
+            self.tally.copies += elements;
+        } else {
+            self.tally.elements += elements;
+        }
+        let (slot, generation) = self.peers.heard(&record.collector, routes.peer, now);
+        let earlier = if self.peers.any_pending() {
+            self.peers.earlier(slot).collect()
+        } else {
+            SmallVec::new()
+        };
+        if let Some(first) = update.announced.first()
+            && !routes.context
+        {
+            self.peers.announces(slot, first.prefix.is_ipv4());
+        }
+        let speaker = Speaker {
+            slot,
+            generation,
+            earlier,
+        };
+        let short = |nlri: &&weir_routing::Nlri| nlri.prefix.spans_blocks();
+        let voice = speaker.voice(record, update.from_rib, now);
+        for nlri in update.withdrawn.iter().filter(short) {
+            self.short
+                .withdraw(nlri.prefix, nlri.path_id, voice, &self.peers);
+        }
+        if let Some(attributes) = &update.attributes
+            && update.announced.iter().any(|nlri| short(&nlri))
+        {
+            let blackhole = attributes.communities.contains(&Community::BLACKHOLE);
+            let path = self.short.intern(&attributes.as_path, blackhole, bogons);
+            for nlri in update.announced.iter().filter(short) {
+                let peers = &self.peers;
+                self.short
+                    .announce(nlri.prefix, nlri.path_id, path, voice, peers, t);
+            }
+            self.short.paths.release(path);
+        }
+        speaker
+    }
+
+    /// Applies a control. Gives the slots whose routes went stale or expired by it, ascending.
+    pub(crate) fn control(&mut self, record: &Record, control: &Control) -> Vec<Slot> {
+        let (now, collector) = (self.now(), record.collector.as_str());
+        match control {
+            Control::PeerUp(peer) => self.peers.up(collector, *peer, now).into_iter().collect(),
+            Control::PeerDown(peer) => self.peers.down(collector, *peer, now).into_iter().collect(),
+            Control::Gap(peer) => self.peers.gap(collector, *peer, now),
+            Control::EndOfRib(Some(peer)) => self.end_of_rib(collector, *peer),
+            Control::Tick => {
+                self.tick = self.tick.max(Some(record.event_time_us));
+                self.peers.expire(self.now())
+            }
+            Control::KnowledgeChanged(knowledge) => {
+                self.knowledge
+                    .insert(knowledge.kind.clone(), knowledge.clone());
+                Vec::new()
+            }
+            Control::TopicStart(_)
+            | Control::SourceStart
+            | Control::EndOfRib(None)
+            | Control::EndOfInput => Vec::new(),
+        }
+    }
+
+    fn end_of_rib(&mut self, collector: &str, peer: Peer) -> Vec<Slot> {
+        self.peers.end_of_rib(collector, peer)
+    }
+}
+
+impl Speaker {
+    pub(crate) fn voice(&self, record: &Record, from_rib: bool, now: i64) -> Voice<'_> {
+        Voice {
+            slot: self.slot,
+            generation: self.generation,
+            earlier: &self.earlier,
+            event_time_us: record.event_time_us,
+            now,
+            from_rib,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Everything that one task remembers, and the only way to change it.
+
+use std::collections::BTreeMap;
+
+use weir_events::{
+    position::{TopicEpoch, Version},
+    time::MINUTE_US,
+    topics::Block,
+};
+use weir_routing::{Bogons, wire::Routes};
+
+use crate::{
+    control::{ControlShard, Order},
+    incident::{Incident, Transition},
+    record::{Body, Control, Knowledge, Record},
+    shard::{Cause, Ground, Shard, Touch},
+    thresholds::Thresholds,
+};
+
+const MINUTES_OF_A_DAY: i64 = 24 * 60;
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was new.
+    New,
+    /// Its emission was applied before: dropped and counted.
+    Duplicate,
+    /// Its writer has a successor: dropped and counted.
+    Fenced,
+}
+
+/// Exact counters of one partition; they survive a restart with the shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Announced and withdrawn prefixes, context copies apart.
+    pub elements: u64,
+    /// Prefixes in context copies.
+    pub copies: u64,
+    /// Records that were dropped because their emission was applied before.
+    pub duplicates: u64,
+    /// Records of a writer that has a successor.
+    pub fenced: u64,
+    /// Prefixes that were judged.
+    pub baseline_judged: u64,
+    /// Of these, prefixes that had a stable origin when first judged.
+    pub baseline_stable: u64,
+    /// Findings that were not opened because the covering prefix was too young.
+    pub unsettled: u64,
+    /// Incidents that are open.
+    pub open: u64,
+}
+
+/// The detector of one partition: a control shard and one shard per address block.
+#[derive(Debug)]
+pub struct Detector {
+    epoch: TopicEpoch,
+    thresholds: Thresholds,
+    bogons: Bogons,
+    pub(crate) control: ControlShard,
+    pub(crate) shards: BTreeMap<Block, Shard>,
+    touched: Vec<Touch>,
+}
+
+impl Detector {
+    /// A detector that knows nothing yet. The list of bogons is an argument: every documentation
+    /// prefix and ASN is on the real one.
+    #[must_use]
+    pub fn new(epoch: TopicEpoch, thresholds: Thresholds, bogons: Bogons) -> Self {
+        Self {
+            epoch,
+            thresholds,
+            bogons,
+            control: ControlShard::default(),
+            shards: BTreeMap::new(),
+            touched: Vec::new(),
+        }
+    }
+
+    /// Applies one record and appends what changed, in the order in which it changed.
+    ///
+    /// `next_offset` is the offset behind the record: versions derive from it, and a block that
+    /// was restored at Pb ignores records whose `next_offset` is not above it. Pure: the same
+    /// records give the same transitions, so a replay from a checkpoint is harmless.
+    pub fn apply(
+        &mut self,
+        record: &Record,
+        next_offset: i64,
+        out: &mut Vec<Transition>,
+    ) -> Applied {
+        if matches!(record.body, Body::Control(Control::TopicStart(_))) {
+            return Applied::New;
+        }
+        match self.control.order(record) {
+            Order::New => {}
+            Order::Duplicate => return Applied::Duplicate,
+            Order::Fenced => return Applied::Fenced,
+        }
+        match &record.body {
+            Body::Routes(routes) => self.update(record, routes, next_offset, out),
+            Body::Control(control) => self.control(record, control, next_offset, out),
+        }
+        Applied::New
+    }
+
+    fn update(
+        &mut self,
+        record: &Record,
+        routes: &Routes,
+        next_offset: i64,
+        out: &mut Vec<Transition>,
+    ) {
+        let speaker = self
+            .control
+            .hear(record, routes, &self.bogons, &self.thresholds);
+        if routes.context {
+            return;
+        }
+        let Self {
+            epoch,
+            thresholds,
+            bogons,
+            control,
+            shards,
+            touched,
+        } = self;
+        let ground = Ground {
+            control,
+            thresholds,
+            bogons,
+        };
+        let cause = Cause {
+            record,
+            version: Version::new(*epoch, next_offset, false),
+        };
+        // Ingest cuts updates by block, so that there is but one.
+        let mut done: smallvec::SmallVec<[Block; 2]> = smallvec::SmallVec::new();
+        let update = &routes.update;
+        for nlri in update.withdrawn.iter().chain(&update.announced) {
+            let block = nlri.prefix.block();
+            if done.contains(&block) {
+                continue;
+            }
+            done.push(block);
+            let shard = shards.entry(block).or_default();
+            if next_offset > shard.pb {
+                shard.apply(block, routes, &speaker, ground, cause, touched, out);
+            }
+        }
+    }
+
+    fn control(
+        &mut self,
+        record: &Record,
+        control: &Control,
+        next_offset: i64,
+        out: &mut Vec<Transition>,
+    ) {
+        let before = self.control.now();
+        let slots = self.control.control(record, control);
+        let is_tick = matches!(control, Control::Tick);
+        if slots.is_empty() && !is_tick {
+            return;
+        }
+        let ground = Ground {
+            control: &self.control,
+            thresholds: &self.thresholds,
+            bogons: &self.bogons,
+        };
+        let cause = Cause {
+            record,
+            version: Version::new(self.epoch, next_offset, false),
+        };
+        let now = ground.control.now();
+        for (block, shard) in &mut self.shards {
+            if next_offset <= shard.pb {
+                continue;
+            }
+            shard.review(&slots, ground, cause, out);
+            if is_tick && passes(before, now, i64::from(block.id())) {
+                shard.sweep(ground);
+            }
+        }
+        if is_tick && passes(before, now, 0) {
+            let ControlShard { short, peers, .. } = &mut self.control;
+            short.sweep(peers, now, &self.thresholds);
+        }
+    }
+
+    /// Exact counters.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let tally = self.control.tally;
+        let mut counts = Counts {
+            elements: tally.elements,
+            copies: tally.copies,
+            duplicates: tally.duplicates,
+            fenced: tally.fenced,
+            ..Counts::default()
+        };
+        for shard in self.shards.values() {
+            counts.baseline_judged += shard.baseline.judged;
+            counts.baseline_stable += shard.baseline.stable;
+            counts.unsettled += shard.baseline.unsettled;
+            counts.open += u64::try_from(shard.open.len()).unwrap_or(u64::MAX);
+        }
+        counts
+    }
+
+    /// Peers that are up and have announced a prefix of either family to this partition.
+    #[must_use]
+    pub fn vantage_points(&self) -> u32 {
+        let sessions = self.control.peers.sessions().iter();
+        let up = sessions.filter(|s| s.current && s.up && s.announced != [false; 2]);
+        u32::try_from(up.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The greatest Tick, microseconds; before the first one the event time of the last record.
+    #[must_use]
+    pub fn stream_time_us(&self) -> i64 {
+        self.control.now()
+    }
+
+    /// Open incidents, by block, prefix and suspect.
+    pub fn open_incidents(&self) -> impl Iterator<Item = &Incident> {
+        self.shards
+            .values()
+            .flat_map(|shard| shard.open.values().map(|live| &live.incident))
+    }
+
+    /// The knowledge that holds now.
+    pub fn knowledge(&self) -> impl Iterator<Item = &Knowledge> {
+        self.control.knowledge.values()
+    }
+
+    pub(crate) fn bogons(&self) -> &Bogons {
+        &self.bogons
+    }
+}
+
+/// True when the clock went over the block's minute of the day: sweeps are spread over the day and
+/// depend on nothing but stream time.
+fn passes(before: i64, now: i64, id: i64) -> bool {
+    let minute = id.rem_euclid(MINUTES_OF_A_DAY);
+    let days = |at: i64| (at.div_euclid(MINUTE_US) - minute).div_euclid(MINUTES_OF_A_DAY);
+    before != 0 && days(before) != days(now)
+}

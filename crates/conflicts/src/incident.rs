@@ -1,0 +1,313 @@
+//! What a rule finds, over its life: suspected, confirmed, ended, perhaps re-opened.
+
+use std::fmt;
+
+use uuid::Uuid;
+use weir_events::position::Version;
+use weir_routing::{Asn, Peer, Prefix};
+
+/// Names of the rules, as they stand in incidents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A stranger originates a prefix beside its stable origin.
+    Moas,
+    /// A stranger originates a prefix whose stable origin is gone.
+    OriginChange,
+    /// A stranger originates a part of a known prefix.
+    SubPrefix,
+    /// A prefix that has no place in the global table.
+    BogonPrefix,
+    /// An ASN that has no place in the global table.
+    BogonAsn,
+    /// An ASN that comes back after another one.
+    PathLoop,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Moas,
+        Self::OriginChange,
+        Self::SubPrefix,
+        Self::BogonPrefix,
+        Self::BogonAsn,
+        Self::PathLoop,
+    ];
+
+    /// The name in messages, stores and documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Moas => "moas",
+            Self::OriginChange => "origin-change",
+            Self::SubPrefix => "sub-prefix",
+            Self::BogonPrefix => "bogon-prefix",
+            Self::BogonAsn => "bogon-asn",
+            Self::PathLoop => "path-loop",
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// What the suspect is to the route.
+    #[must_use]
+    pub(crate) fn role(self) -> Role {
+        match self {
+            Self::Moas | Self::OriginChange => Role::Origin,
+            Self::SubPrefix => Role::PartOrigin,
+            Self::BogonPrefix => Role::BogonOrigin,
+            Self::BogonAsn => Role::BogonHop,
+            Self::PathLoop => Role::LoopHop,
+        }
+    }
+}
+
+/// What an incident is filed under beside prefix and suspect. `moas` and `origin-change` share one,
+/// because the type is fixed at opening: what began as one does not open the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Role {
+    /// Originates the prefix of another.
+    Origin,
+    /// Originates a part of a prefix of another.
+    PartOrigin,
+    /// Originates a bogon.
+    BogonOrigin,
+    /// Is a bogon on the path.
+    BogonHop,
+    /// Comes twice on the path.
+    LoopHop,
+}
+
+/// Where an incident is filed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) prefix: Prefix,
+    pub(crate) role: Role,
+    pub(crate) suspect: Asn,
+}
+
+/// Where an incident stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Seen by fewer than K peer ASNs so far.
+    Suspected,
+    /// Seen by K peer ASNs at one time.
+    Confirmed,
+    /// Over.
+    Ended,
+}
+
+/// How bad, if true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Recorded, nobody is told.
+    Info,
+    /// Untidy.
+    Low,
+    /// To be looked at.
+    Medium,
+    /// Traffic may go astray.
+    High,
+    /// Traffic goes astray.
+    Critical,
+}
+
+/// Why an incident ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EndReason {
+    /// The last route was withdrawn.
+    Withdrawn,
+    /// The last route was replaced by another origin's or path's.
+    Replaced,
+    /// The origin has been there for 24 h.
+    BecameStable,
+    /// Suspected, never confirmed, an hour without change.
+    Faded,
+    /// The vantage points went stale and expired.
+    Unknown,
+}
+
+/// What happened to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Change {
+    /// It is new.
+    Opened,
+    /// K peer ASNs see it.
+    Confirmed,
+    /// Evidence, severity or reasons changed.
+    Updated,
+    /// It is over.
+    Ended,
+    /// It came back within ten minutes.
+    Reopened,
+}
+
+/// One vantage point's route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// Who saw it. Evidence is ordered by this, ASN first, then by collector.
+    pub peer: Peer,
+    /// Where that peer is heard.
+    pub collector: String,
+    /// The AS_PATH as text.
+    pub as_path: String,
+    /// When, by the source.
+    pub event_time_us: i64,
+}
+
+/// The whole state of one incident. Times are event times in microseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// UUIDv5 of (type, prefix, suspect, event time of the first record).
+    pub id: Uuid,
+    /// Which rule opened it.
+    pub kind: Kind,
+    /// The announced prefix.
+    pub prefix: Prefix,
+    /// Who may be at fault; of an AS_SET the lowest.
+    pub suspect: Asn,
+    /// Members of the AS_SET, ascending; empty for a plain suspect.
+    pub suspect_set: Vec<Asn>,
+    /// Origins now seen for the prefix in routes that are not stale, ascending.
+    pub origins: Vec<Asn>,
+    /// Origins that were expected when it opened, ascending.
+    pub expected_origins: Vec<Asn>,
+    /// Who is hurt, ascending.
+    pub victims: Vec<Asn>,
+    /// The known prefix that this is a part of.
+    pub covering: Option<Prefix>,
+    /// Where it stands.
+    pub state: State,
+    /// The worst that it was.
+    pub severity: Severity,
+    /// First record of this id.
+    pub first_seen_us: i64,
+    /// When it was last opened.
+    pub suspected_at_us: i64,
+    /// When it was first confirmed.
+    pub confirmed_at_us: Option<i64>,
+    /// When it ended.
+    pub ended_at_us: Option<i64>,
+    /// Why it ended.
+    pub end_reason: Option<EndReason>,
+    /// Last record that changed it or showed its route.
+    pub last_seen_us: i64,
+    /// How often it came back.
+    pub reopened: u32,
+    /// Vantage points that carry it now in routes that are not stale.
+    pub visible_peers: u32,
+    /// Vantage points that are up and have announced a prefix of its family to its partition.
+    pub total_peers: u32,
+    /// Distinct ASNs of the peers that have carried it, ascending, never cut.
+    pub peer_asns: Vec<Asn>,
+    /// The last route of each peer that has carried it, ordered by (ASN, address, collector); the
+    /// first [`MAX_EVIDENCE`] in that order.
+    pub evidence: Vec<Evidence>,
+    /// Short facts, sorted.
+    pub reasons: Vec<&'static str>,
+    /// Any of its records was made up.
+    pub synthetic: bool,
+    /// What changed last.
+    pub change: Change,
+    /// Event time of the record that changed it.
+    pub changed_at_us: i64,
+    /// Version of this state.
+    pub version: Version,
+}
+
+/// Routes that an incident shows. The counts beside them are of all.
+pub const MAX_EVIDENCE: usize = 64;
+
+/// One change of one incident: its whole state afterwards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// The state.
+    pub incident: Incident,
+}
+
+/// Reasons, as they stand in incidents.
+pub mod reason {
+    /// No origin of the prefix was stable: nothing to compare with.
+    pub const NO_BASELINE: &str = "no-baseline";
+    /// The stable origin lost its last route while the incident was open.
+    pub const STABLE_ORIGIN_GONE: &str = "stable-origin-gone";
+    /// The victim stands on the path right before the suspect: a customer's part.
+    pub const CUSTOMER: &str = "customer-sub-allocation";
+    /// The victim stands on the path.
+    pub const VICTIM_ON_PATH: &str = "victim-on-path";
+    /// A host route with the community of RFC 7999.
+    pub const BLACKHOLE: &str = "blackhole";
+    /// Every reason, for reading them back.
+    pub const ALL: [&str; 5] = [
+        NO_BASELINE,
+        STABLE_ORIGIN_GONE,
+        CUSTOMER,
+        VICTIM_ON_PATH,
+        BLACKHOLE,
+    ];
+}
+
+/// Namespace of incident ids; never changes.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6d1f_9f0a_52c4_4b7e_9c1d_77e1_5ee3_0b41);
+
+impl Incident {
+    /// The id of an incident that opens now.
+    #[must_use]
+    pub fn id_of(kind: Kind, prefix: Prefix, suspect: Asn, event_time_us: i64) -> Uuid {
+        let name = format!("{}|{prefix}|{suspect}|{event_time_us}", kind.name());
+        Uuid::new_v5(&NAMESPACE, name.as_bytes())
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        Key {
+            prefix: self.prefix,
+            role: self.kind.role(),
+            suspect: self.suspect,
+        }
+    }
+
+    /// Files a route under its peer. True when that changed more than a time.
+    pub(crate) fn witness(&mut self, seen: Evidence) -> bool {
+        let mut changed = insert_sorted(&mut self.peer_asns, seen.peer.asn);
+        let found = self.evidence.binary_search_by(|known| {
+            (known.peer, known.collector.as_str()).cmp(&(seen.peer, seen.collector.as_str()))
+        });
+        match found {
+            Ok(at) => {
+                if let Some(known) = self.evidence.get_mut(at) {
+                    changed |= known.as_path != seen.as_path;
+                    *known = seen;
+                }
+            }
+            Err(at) if at < MAX_EVIDENCE => {
+                self.evidence.insert(at, seen);
+                self.evidence.truncate(MAX_EVIDENCE);
+                changed = true;
+            }
+            Err(_) => {}
+        }
+        changed
+    }
+}
+
+/// True when it was not there.
+pub(crate) fn insert_sorted<T: Ord>(list: &mut Vec<T>, value: T) -> bool {
+    match list.binary_search(&value) {
+        Ok(_) => false,
+        Err(at) => {
+            list.insert(at, value);
+            true
+        }
+    }
+}
+
+impl fmt::Display for Incident {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, prefix, suspect) = (self.kind.name(), self.prefix, self.suspect);
+        write!(f, "{kind} {prefix} by AS{suspect} ({:?})", self.state)
+    }
+}

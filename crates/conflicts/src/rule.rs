@@ -1,0 +1,118 @@
+//! A rule: the sentence that a network engineer would say, as a judgement over facts.
+
+use weir_routing::{AsPath, Asn, Bogons, Origin, Prefix};
+
+use crate::incident::{Kind, Severity};
+
+/// What a rule may look at when a route was announced, once its whole record is applied.
+#[derive(Debug)]
+pub struct RouteView<'a> {
+    /// The announced prefix.
+    pub prefix: Prefix,
+    /// Its path.
+    pub path: &'a AsPath,
+    /// Who originated it; none when the path is empty.
+    pub origin: Option<&'a Origin>,
+    /// Carries the community BLACKHOLE (RFC 7999).
+    pub blackhole: bool,
+    /// The bogon ASN on the path that is nearest to the origin, the peer's own left out.
+    pub bogon_asn: Option<Asn>,
+    /// The ASN that comes back after another one on the path.
+    pub looping_asn: Option<Asn>,
+    /// The origin is stable for this very prefix, or shares an ASN with one that is.
+    pub is_stable: bool,
+    /// Origins to compare with: the stable ones, without any the ones that came before. Never
+    /// overlapping with `origin`.
+    pub expected: &'a [Asn],
+    /// There is no stable origin to compare with.
+    pub no_baseline: bool,
+    /// An expected origin has a route that is not stale.
+    pub expected_is_visible: bool,
+    /// The nearest announced less specific, not /0 to /7.
+    pub covering: Option<&'a Covering>,
+    /// The list of the stream.
+    pub bogons: &'a Bogons,
+}
+
+/// A prefix that holds the announced one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Covering {
+    /// The prefix.
+    pub prefix: Prefix,
+    /// Its stable origins, ascending; without any, all that it has now.
+    pub origins: Vec<Asn>,
+    /// None of its origins is stable.
+    pub no_baseline: bool,
+    /// It has been known for long enough.
+    pub settled: bool,
+}
+
+impl Covering {
+    /// True when one of its origins is one of `origin`'s.
+    #[must_use]
+    pub fn is_held_by(&self, origin: &Origin) -> bool {
+        origin.asns().iter().any(|asn| self.origins.contains(asn))
+    }
+}
+
+/// What a rule found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The rule.
+    pub kind: Kind,
+    /// How bad this route is.
+    pub severity: Severity,
+    /// Who may be at fault.
+    pub suspect: Asn,
+    /// Members when the suspect is an AS_SET.
+    pub suspect_set: Vec<Asn>,
+    /// Expected origins, who are the victims.
+    pub expected: Vec<Asn>,
+    /// The known prefix that this is a part of.
+    pub covering: Option<Prefix>,
+    /// Short facts.
+    pub reasons: Vec<&'static str>,
+}
+
+impl Finding {
+    /// A finding about the origin of a route.
+    #[must_use]
+    pub fn of_origin(kind: Kind, severity: Severity, origin: &Origin) -> Self {
+        let set = match origin {
+            Origin::Set(members) => members.clone(),
+            Origin::As(_) => Vec::new(),
+        };
+        Self {
+            suspect_set: set,
+            ..Self::of_hop(kind, severity, origin.suspect())
+        }
+    }
+
+    /// A finding about an ASN on the path.
+    #[must_use]
+    pub fn of_hop(kind: Kind, severity: Severity, suspect: Asn) -> Self {
+        Self {
+            kind,
+            severity,
+            suspect,
+            suspect_set: Vec::new(),
+            expected: Vec::new(),
+            covering: None,
+            reasons: Vec::new(),
+        }
+    }
+}
+
+/// Judges one announced route. Keeps no state; early returns are the innocent explanations.
+pub trait Rule: Send + Sync {
+    /// The kind of its findings, which names it.
+    fn kind(&self) -> Kind;
+
+    /// Pushes at most one finding.
+    fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>);
+
+    /// True when the rule has to know what the prefix is a part of.
+    fn needs_covering(&self) -> bool {
+        false
+    }
+}

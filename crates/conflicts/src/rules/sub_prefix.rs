@@ -1,0 +1,65 @@
+//! Sub-prefix announcement by a stranger: part of a known prefix appears with an origin that is
+//! none of the covering one's. The classic hijack shape, since the longest match wins (RFC 4271,
+//! 9.1.4).
+
+use weir_routing::{AsPath, Asn};
+
+use crate::{
+    incident::{Kind, Severity, reason},
+    rule::{Finding, RouteView, Rule},
+};
+
+/// Reports a more specific prefix whose origin is unrelated to the holder of the covering one.
+#[derive(Debug)]
+pub(super) struct SubPrefix;
+
+impl Rule for SubPrefix {
+    fn kind(&self) -> Kind {
+        Kind::SubPrefix
+    }
+
+    fn needs_covering(&self) -> bool {
+        true
+    }
+
+    fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
+        let (Some(origin), Some(covering)) = (view.origin, view.covering) else {
+            return;
+        };
+        // A prefix with a history of its own is the matter of moas and origin-change.
+        if view.is_stable || (!view.expected.is_empty() && !view.no_baseline) {
+            return;
+        }
+        if !covering.settled || covering.origins.is_empty() || covering.is_held_by(origin) {
+            return;
+        }
+        let (severity, why) = severity(view.path, view.blackhole, &covering.origins);
+        let mut finding = Finding::of_origin(self.kind(), severity, origin);
+        finding.expected.clone_from(&covering.origins);
+        finding.covering = Some(covering.prefix);
+        finding.reasons.extend(why);
+        if covering.no_baseline {
+            finding.severity = Severity::Info;
+            finding.reasons.push(reason::NO_BASELINE);
+        }
+        findings.push(finding);
+    }
+}
+
+/// How bad one route is: critical, unless it is a blackhole or the victim stands on the path.
+fn severity(path: &AsPath, blackhole: bool, victims: &[Asn]) -> (Severity, Option<&'static str>) {
+    if blackhole {
+        return (Severity::Info, Some(reason::BLACKHOLE));
+    }
+    let mut hops = path.asns().rev();
+    let origin = hops.next();
+    let mut before = hops.skip_while(|asn| Some(*asn) == origin);
+    let why = if before.next().is_some_and(|asn| victims.contains(&asn)) {
+        reason::CUSTOMER
+    } else if before.any(|asn| victims.contains(&asn)) {
+        reason::VICTIM_ON_PATH
+    } else {
+        return (Severity::Critical, None);
+    };
+    (Severity::Info, Some(why))
+}

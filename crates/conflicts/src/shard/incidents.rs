@@ -1,0 +1,495 @@
+//! The life of the incidents of one block: opened, confirmed, updated, ended, re-opened. Each is
+//! settled at most once per record.
+
+use smallvec::SmallVec;
+use weir_routing::{
+    Asn, Prefix,
+    rib::{Freshness, Route, Slot},
+};
+
+use super::{Cause, Closed, Ground, Live, Shard};
+use crate::{
+    facts::PathFacts,
+    incident::{
+        Change, EndReason, Evidence, Incident, Key, Kind, Role, Severity, State, Transition,
+        insert_sorted, reason,
+    },
+    rule::Finding,
+};
+
+/// What the routes of a prefix say of one incident.
+#[derive(Debug, Default)]
+struct Sight {
+    visible_peers: u32,
+    asns: SmallVec<[Asn; 16]>,
+    any_left: bool,
+    origins: Vec<Asn>,
+    expected_left: bool,
+}
+
+impl Shard {
+    /// Opens what was found and settles every open incident of a prefix that a record changed.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the record")]
+    pub(super) fn settle_prefix(
+        &mut self,
+        prefix: Prefix,
+        slot: Slot,
+        findings: &[Finding],
+        end: EndReason,
+        ground: Ground<'_>,
+        cause: Cause<'_>,
+        out: &mut Vec<Transition>,
+    ) {
+        let mut fresh: SmallVec<[(Key, Change); 2]> = SmallVec::new();
+        let mut raised: SmallVec<[Key; 2]> = SmallVec::new();
+        for finding in findings {
+            let key = Key {
+                prefix,
+                role: finding.kind.role(),
+                suspect: finding.suspect,
+            };
+            if let Some(live) = self.open.get_mut(&key) {
+                if join(&mut live.incident, finding) && fresh.iter().all(|(new, _)| *new != key) {
+                    raised.push(key);
+                }
+            } else if let Some(change) = self.open(key, finding, slot, ground, cause) {
+                fresh.push((key, change));
+            }
+        }
+        let keys: SmallVec<[Key; 4]> = self.open_keys(prefix);
+        for key in keys {
+            let opened = fresh.iter().find(|(new, _)| *new == key).map(|new| new.1);
+            let changed = self.witness(key, opened.is_none().then_some(slot), ground, cause)
+                | raised.contains(&key);
+            self.settle(key, opened, changed, end, ground, cause, out);
+        }
+        self.note_gone(prefix, ground);
+    }
+
+    fn open_keys<C: FromIterator<Key>>(&self, prefix: Prefix) -> C {
+        self.open
+            .range(lowest(prefix)..)
+            .map(|(key, _)| *key)
+            .take_while(|key| key.prefix == prefix)
+            .collect()
+    }
+
+    /// Opens a new incident or the one that ended lately; none when only a new peer may.
+    fn open(
+        &mut self,
+        key: Key,
+        finding: &Finding,
+        slot: Slot,
+        ground: Ground<'_>,
+        cause: Cause<'_>,
+    ) -> Option<Change> {
+        let now = ground.control.now();
+        let at = cause.record.event_time_us;
+        let mut back = None;
+        if let Some(closed) = self.closed.get(&key) {
+            let recent = now.saturating_sub(closed.at_us) <= ground.thresholds.reopen_within_us();
+            let faded = closed.incident.end_reason == Some(EndReason::Faded);
+            let asn = ground.control.peers.session(slot).map(|s| s.peer.asn);
+            let known = asn.is_some_and(|asn| closed.incident.peer_asns.contains(&asn));
+            if faded && known && (recent || !closed.gone) {
+                return None;
+            }
+            back = self.closed.remove(&key).filter(|_| recent);
+        }
+        let (incident, change) = if let Some(Closed { mut incident, .. }) = back {
+            incident.state = State::Suspected;
+            incident.suspected_at_us = at;
+            incident.ended_at_us = None;
+            incident.end_reason = None;
+            incident.reopened += 1;
+            join(&mut incident, finding);
+            (incident, Change::Reopened)
+        } else {
+            (opened(key, finding, at), Change::Opened)
+        };
+        if let Some(entry) = self.table.entries.get_mut(&key.prefix) {
+            entry.watched = true;
+        }
+        let live = Live {
+            incident,
+            changed_us: now,
+            due_us: i64::MAX,
+        };
+        self.open.insert(key, live);
+        Some(change)
+    }
+
+    /// Files the matching routes of one session, or of all, that are not stale.
+    fn witness(
+        &mut self,
+        key: Key,
+        only: Option<Slot>,
+        ground: Ground<'_>,
+        cause: Cause<'_>,
+    ) -> bool {
+        let peers = &ground.control.peers;
+        let Self { table, open, .. } = self;
+        let (Some(live), Some(entry)) = (open.get_mut(&key), table.entries.get(&key.prefix)) else {
+            return false;
+        };
+        let mut changed = false;
+        for route in entry.routes.iter() {
+            if only.is_some_and(|slot| slot != route.slot)
+                || peers.freshness(route.slot, route.generation) != Freshness::Fresh
+                || !table
+                    .paths
+                    .facts(route.path)
+                    .is_some_and(|f| matches(key, f))
+            {
+                continue;
+            }
+            let (Some(session), Some(path)) =
+                (peers.session(route.slot), table.paths.path(route.path))
+            else {
+                continue;
+            };
+            changed |= live.incident.witness(Evidence {
+                peer: session.peer,
+                collector: session.collector.to_string(),
+                as_path: path.to_string(),
+                event_time_us: route.event_time_us,
+            });
+            live.incident.last_seen_us = live.incident.last_seen_us.max(route.event_time_us);
+            live.incident.synthetic |= cause.record.synthetic;
+        }
+        changed
+    }
+
+    fn sight(&self, key: Key, incident: &Incident, ground: Ground<'_>) -> Sight {
+        let mut sight = Sight::default();
+        let Some(entry) = self.table.entries.get(&key.prefix) else {
+            return sight;
+        };
+        let peers = &ground.control.peers;
+        let mut last: Option<Slot> = None;
+        for Route {
+            slot,
+            generation,
+            path,
+            ..
+        } in entry.routes.iter().copied()
+        {
+            let freshness = peers.freshness(slot, generation);
+            if freshness == Freshness::Expired {
+                continue;
+            }
+            let Some(facts) = self.table.paths.facts(path) else {
+                continue;
+            };
+            let origins = facts.origin.as_ref().map_or(&[][..], |o| o.asns());
+            sight.expected_left |= origins
+                .iter()
+                .any(|asn| incident.expected_origins.contains(asn));
+            let matching = matches(key, facts);
+            sight.any_left |= matching;
+            if freshness == Freshness::Stale {
+                continue;
+            }
+            for asn in origins {
+                insert_sorted(&mut sight.origins, *asn);
+            }
+            if matching && last != Some(slot) {
+                last = Some(slot);
+                sight.visible_peers += 1;
+                if let Some(session) = peers.session(slot)
+                    && !sight.asns.contains(&session.peer.asn)
+                {
+                    sight.asns.push(session.peer.asn);
+                }
+            }
+        }
+        sight
+    }
+
+    /// Brings an open incident up to date and tells what changed. `end` is the reason when no
+    /// route of it is left.
+    #[expect(clippy::too_many_arguments, reason = "each is one fact of the record")]
+    fn settle(
+        &mut self,
+        key: Key,
+        opened: Option<Change>,
+        changed: bool,
+        end: EndReason,
+        ground: Ground<'_>,
+        cause: Cause<'_>,
+        out: &mut Vec<Transition>,
+    ) {
+        let Some(mut live) = self.open.remove(&key) else {
+            return;
+        };
+        self.timers.remove(&(live.due_us, key));
+        let (now, t) = (ground.control.now(), ground.thresholds);
+        let at = cause.record.event_time_us;
+        let sight = self.sight(key, &live.incident, ground);
+        let incident = &mut live.incident;
+        let mut change = opened.or(changed.then_some(Change::Updated));
+        if incident.visible_peers != sight.visible_peers || incident.origins != sight.origins {
+            incident.visible_peers = sight.visible_peers;
+            incident.origins = sight.origins;
+            change = change.or(Some(Change::Updated));
+        }
+        if incident.kind == Kind::Moas
+            && !sight.expected_left
+            && insert_sorted(&mut incident.reasons, reason::STABLE_ORIGIN_GONE)
+        {
+            change = change.or(Some(Change::Updated));
+        }
+        if incident.state == State::Suspected && sight.asns.len() >= t.peers_to_confirm() {
+            incident.state = State::Confirmed;
+            incident.confirmed_at_us.get_or_insert(at);
+            change = Some(opened.unwrap_or(Change::Confirmed));
+        }
+        let stable_at = self.stable_at(key, ground);
+        let incident = &mut live.incident;
+        let silent = now.saturating_sub(live.changed_us) >= t.fade_after_us();
+        let ended = if !sight.any_left {
+            Some(end)
+        } else if now >= stable_at {
+            Some(EndReason::BecameStable)
+        } else if change.is_none() && silent && incident.state == State::Suspected {
+            Some(EndReason::Faded)
+        } else {
+            None
+        };
+        if let Some(why) = ended {
+            incident.state = State::Ended;
+            incident.ended_at_us = Some(at);
+            incident.end_reason = Some(why);
+            change = Some(Change::Ended);
+        }
+        if let Some(change) = change {
+            incident.change = change;
+            incident.changed_at_us = at;
+            incident.version = cause.version;
+            incident.total_peers = ground
+                .control
+                .peers
+                .vantage_points(key.prefix.is_ipv4())
+                .max(incident.visible_peers);
+            live.changed_us = now;
+            self.dirty = true;
+            out.push(Transition {
+                incident: incident.clone(),
+            });
+        }
+        if ended.is_some() {
+            self.close(key, live, now);
+            return;
+        }
+        let fades_at = match live.incident.state {
+            State::Suspected => live.changed_us.saturating_add(t.fade_after_us()),
+            _ => i64::MAX,
+        };
+        live.due_us = fades_at.min(stable_at);
+        if live.due_us != i64::MAX {
+            self.timers.insert((live.due_us, key));
+        }
+        self.open.insert(key, live);
+    }
+
+    /// When the suspect's origin will have been there for 24 h; never for bogons and loops.
+    fn stable_at(&self, key: Key, ground: Ground<'_>) -> i64 {
+        if !matches!(key.role, Role::Origin | Role::PartOrigin) {
+            return i64::MAX;
+        }
+        self.table
+            .entries
+            .get(&key.prefix)
+            .and_then(|entry| {
+                let seen = entry.history.0.iter();
+                seen.filter(|seen| seen.origin.suspect() == key.suspect)
+                    .map(|seen| seen.first_us)
+                    .min()
+            })
+            .map_or(i64::MAX, |first| {
+                first.saturating_add(ground.thresholds.stable_after_us())
+            })
+    }
+
+    fn close(&mut self, key: Key, live: Live, now: i64) {
+        let incident = live.incident;
+        if incident.end_reason != Some(EndReason::BecameStable)
+            && matches!(key.role, Role::Origin | Role::PartOrigin)
+            && let Some(entry) = self.table.entries.get_mut(&key.prefix)
+        {
+            for seen in &mut entry.history.0 {
+                seen.disputed |= seen.origin.suspect() == key.suspect;
+            }
+        }
+        let closed = Closed {
+            incident,
+            at_us: now,
+            gone: false,
+        };
+        self.closed.insert(key, closed);
+    }
+
+    /// A faded incident whose routes have gone may open anew for anyone after the window.
+    fn note_gone(&mut self, prefix: Prefix, ground: Ground<'_>) {
+        let peers = &ground.control.peers;
+        let Self { table, closed, .. } = self;
+        let faded = closed
+            .range_mut(lowest(prefix)..)
+            .take_while(|(key, _)| key.prefix == prefix)
+            .filter(|(_, c)| c.incident.end_reason == Some(EndReason::Faded) && !c.gone);
+        for (key, closed) in faded {
+            closed.gone = !table.entries.get(&prefix).is_some_and(|entry| {
+                entry.routes.iter().any(|route| {
+                    peers.freshness(route.slot, route.generation) != Freshness::Expired
+                        && table
+                            .paths
+                            .facts(route.path)
+                            .is_some_and(|f| matches(*key, f))
+                })
+            });
+        }
+    }
+
+    /// Routes of these sessions went stale or expired, or time has passed: judges again what rests
+    /// on them and what is due, each incident once, in order.
+    pub(crate) fn review(
+        &mut self,
+        slots: &[Slot],
+        ground: Ground<'_>,
+        cause: Cause<'_>,
+        out: &mut Vec<Transition>,
+    ) {
+        let now = ground.control.now();
+        let mut keys: Vec<Key> = self
+            .timers
+            .iter()
+            .take_while(|(due, _)| *due <= now)
+            .map(|(_, key)| *key)
+            .collect();
+        if !slots.is_empty() {
+            let entries = &self.table.entries;
+            keys.extend(self.open.keys().filter(|key| {
+                entries
+                    .get(&key.prefix)
+                    .is_some_and(|entry| slots.iter().any(|slot| entry.routes.has_slot(*slot)))
+            }));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        for key in keys {
+            self.settle(key, None, false, EndReason::Unknown, ground, cause, out);
+        }
+    }
+
+    /// Once a day: forgets what is of no use any more.
+    pub(crate) fn sweep(&mut self, ground: Ground<'_>) {
+        let (now, t) = (ground.control.now(), ground.thresholds);
+        let Self {
+            table,
+            open,
+            closed,
+            ..
+        } = self;
+        let peers = &ground.control.peers;
+        closed.retain(|key, closed| {
+            let recent = now.saturating_sub(closed.at_us) <= t.reopen_within_us();
+            let faded = closed.incident.end_reason == Some(EndReason::Faded) && !closed.gone;
+            let held = |entry: &crate::table::Entry| {
+                entry.routes.iter().any(|route| {
+                    peers.freshness(route.slot, route.generation) != Freshness::Expired
+                        && table
+                            .paths
+                            .facts(route.path)
+                            .is_some_and(|f| matches(*key, f))
+                })
+            };
+            recent || (faded && table.entries.get(&key.prefix).is_some_and(held))
+        });
+        for (prefix, entry) in &mut table.entries {
+            if entry.watched {
+                let of = |key: &Key| key.prefix == *prefix;
+                entry.watched = open
+                    .range(lowest(*prefix)..)
+                    .next()
+                    .is_some_and(|(k, _)| of(k))
+                    || closed
+                        .range(lowest(*prefix)..)
+                        .next()
+                        .is_some_and(|(k, _)| of(k));
+            }
+        }
+        table.sweep(peers, now, t);
+        self.dirty = true;
+    }
+}
+
+/// Before every key of the prefix.
+fn lowest(prefix: Prefix) -> Key {
+    Key {
+        prefix,
+        role: Role::Origin,
+        suspect: Asn(0),
+    }
+}
+
+/// True when a route of this path is one of the incident's.
+fn matches(key: Key, facts: &PathFacts) -> bool {
+    let who = match key.role {
+        Role::Origin | Role::PartOrigin | Role::BogonOrigin => facts.suspect,
+        Role::BogonHop => facts.bogon,
+        Role::LoopHop => facts.looping,
+    };
+    who == Some(key.suspect)
+}
+
+fn opened(key: Key, finding: &Finding, at: i64) -> Incident {
+    let mut reasons = finding.reasons.clone();
+    reasons.sort_unstable();
+    Incident {
+        id: Incident::id_of(finding.kind, key.prefix, key.suspect, at),
+        kind: finding.kind,
+        prefix: key.prefix,
+        suspect: key.suspect,
+        suspect_set: finding.suspect_set.clone(),
+        origins: Vec::new(),
+        expected_origins: finding.expected.clone(),
+        victims: finding.expected.clone(),
+        covering: finding.covering,
+        state: State::Suspected,
+        severity: finding.severity,
+        first_seen_us: at,
+        suspected_at_us: at,
+        confirmed_at_us: None,
+        ended_at_us: None,
+        end_reason: None,
+        last_seen_us: at,
+        reopened: 0,
+        visible_peers: 0,
+        total_peers: 0,
+        peer_asns: Vec::new(),
+        evidence: Vec::new(),
+        reasons,
+        synthetic: false,
+        change: Change::Opened,
+        changed_at_us: at,
+        version: weir_events::position::Version(0),
+    }
+}
+
+/// Another route of the same incident: the worse severity stands, unless there was no baseline.
+fn join(incident: &mut Incident, finding: &Finding) -> bool {
+    let capped = incident.reasons.contains(&reason::NO_BASELINE);
+    let severity = if capped {
+        Severity::Info
+    } else {
+        incident.severity.max(finding.severity)
+    };
+    let mut changed = severity != incident.severity;
+    incident.severity = severity;
+    for why in &finding.reasons {
+        if *why != reason::NO_BASELINE {
+            changed |= insert_sorted(&mut incident.reasons, *why);
+        }
+    }
+    changed
+}

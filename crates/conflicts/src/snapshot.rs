@@ -1,0 +1,233 @@
+//! The shards as bytes: the control shard as of P0, each block as of its own Pb.
+//!
+//! Taking a snapshot copies one shard; encoding the copy may happen on another thread. Equal states
+//! encode to equal bytes (everything is sorted, paths are numbered by first use), so that files can
+//! be named by their content. A checksum is the caller's.
+
+mod bytes;
+mod values;
+
+use weir_events::topics::Block;
+use weir_routing::Bogons;
+
+use crate::{
+    control::{ControlShard, Tally},
+    detector::Detector,
+    shard::{Baseline, Closed, Live, Shard},
+    wire::WireError,
+};
+use bytes::{Reader, Writer};
+
+/// Version of the format, the first byte of every snapshot.
+const FORMAT: u8 = 1;
+const CONTROL: u8 = b'c';
+const BLOCK: u8 = b'b';
+
+/// Bytes that are no snapshot. Never transient.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Written by another version of the program, or something else altogether.
+    #[error("not a {what} snapshot of format {FORMAT}")]
+    Format {
+        /// What was expected.
+        what: &'static str,
+    },
+    /// It ends too early.
+    #[error("the snapshot ends too early")]
+    Truncated,
+    /// A value that nobody writes.
+    #[error("the snapshot holds an impossible {what}")]
+    Impossible {
+        /// What it should have been.
+        what: &'static str,
+    },
+    /// An incident that cannot be read.
+    #[error("an incident in the snapshot")]
+    Incident(#[from] WireError),
+}
+
+/// A copy of the control shard.
+#[derive(Clone, Debug)]
+pub struct ControlSnapshot(ControlShard);
+
+/// A copy of one block's shard.
+#[derive(Clone, Debug)]
+pub struct BlockSnapshot {
+    block: Block,
+    shard: Shard,
+}
+
+impl Detector {
+    /// A copy of the control shard as it is now.
+    #[must_use]
+    pub fn control_snapshot(&self) -> ControlSnapshot {
+        ControlSnapshot(self.control.clone())
+    }
+
+    /// Blocks that changed since their last snapshot, ascending.
+    #[must_use]
+    pub fn dirty_blocks(&self) -> Vec<Block> {
+        self.shards
+            .iter()
+            .filter(|(_, shard)| shard.dirty)
+            .map(|(block, _)| *block)
+            .collect()
+    }
+
+    /// A copy of one block as it is now; from here on it is clean until it changes.
+    pub fn block_snapshot(&mut self, block: Block) -> BlockSnapshot {
+        let shard = self.shards.entry(block).or_default();
+        shard.dirty = false;
+        let shard = shard.clone();
+        BlockSnapshot { block, shard }
+    }
+
+    /// Takes back a control shard. The next record to be applied is the one at its P0.
+    ///
+    /// # Errors
+    /// When the bytes are no control snapshot; the detector is as it was.
+    pub fn restore_control(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
+        self.control = ControlSnapshot::decode(bytes, self.bogons())?.0;
+        Ok(())
+    }
+
+    /// Takes back a block. Records before `pb` are in it already and will pass it by.
+    ///
+    /// # Errors
+    /// When the bytes are no snapshot of this block; the detector is as it was.
+    pub fn restore_block(
+        &mut self,
+        block: Block,
+        bytes: &[u8],
+        pb: i64,
+    ) -> Result<(), SnapshotError> {
+        let mut shard = BlockSnapshot::decode(bytes, block, self.bogons())?.shard;
+        shard.pb = pb;
+        self.shards.insert(block, shard);
+        Ok(())
+    }
+}
+
+impl ControlSnapshot {
+    /// The bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Writer::new(FORMAT, CONTROL);
+        let shard = &self.0;
+        to.list(&shard.writers, |to, (name, last)| {
+            to.text(name);
+            to.unsigned(last.writer_epoch);
+            to.unsigned(last.seq);
+        });
+        to.list(shard.peers.sessions(), values::put_session);
+        to.option(shard.tick, Writer::signed);
+        to.signed(shard.event_time_us);
+        values::put_table(&mut to, &shard.short);
+        to.list(shard.knowledge.values(), values::put_knowledge);
+        let tally = shard.tally;
+        for count in [tally.elements, tally.copies, tally.duplicates, tally.fenced] {
+            to.unsigned(count);
+        }
+        to.done()
+    }
+
+    fn decode(bytes: &[u8], bogons: &Bogons) -> Result<Self, SnapshotError> {
+        let mut from = Reader::new(bytes, FORMAT, CONTROL, "control")?;
+        let writers = from.list(|from| Ok((from.text()?, values::writer_seq(from)?)))?;
+        let sessions = from.list(values::session)?;
+        let tick = from.option(Reader::signed)?;
+        let event_time_us = from.signed()?;
+        let short = values::table(&mut from, bogons)?;
+        let knowledge: Vec<_> = from.list(values::knowledge)?;
+        let tally = Tally {
+            elements: from.unsigned()?,
+            copies: from.unsigned()?,
+            duplicates: from.unsigned()?,
+            fenced: from.unsigned()?,
+        };
+        Ok(Self(ControlShard {
+            writers: writers.into_iter().collect(),
+            peers: weir_routing::rib::Peers::from_sessions(sessions),
+            tick,
+            event_time_us,
+            short,
+            knowledge: knowledge.into_iter().map(|k| (k.kind.clone(), k)).collect(),
+            tally,
+        }))
+    }
+}
+
+impl BlockSnapshot {
+    /// Whose it is.
+    #[must_use]
+    pub fn block(&self) -> Block {
+        self.block
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Writer::new(FORMAT, BLOCK);
+        let shard = &self.shard;
+        to.unsigned(self.block.id().into());
+        values::put_table(&mut to, &shard.table);
+        to.list(shard.open.values(), |to, live| {
+            values::put_incident(to, &live.incident);
+            to.signed(live.changed_us);
+            to.signed(live.due_us);
+        });
+        to.list(shard.closed.values(), |to, closed| {
+            values::put_incident(to, &closed.incident);
+            to.signed(closed.at_us);
+            to.flag(closed.gone);
+        });
+        let Baseline {
+            judged,
+            stable,
+            unsettled,
+        } = shard.baseline;
+        for count in [judged, stable, unsettled] {
+            to.unsigned(count);
+        }
+        to.done()
+    }
+
+    fn decode(bytes: &[u8], block: Block, bogons: &Bogons) -> Result<Self, SnapshotError> {
+        let mut from = Reader::new(bytes, FORMAT, BLOCK, "block")?;
+        if from.unsigned()? != u64::from(block.id()) {
+            return Err(SnapshotError::Impossible { what: "block" });
+        }
+        let table = values::table(&mut from, bogons)?;
+        let open = from.list(|from| {
+            Ok(Live {
+                incident: values::incident(from)?,
+                changed_us: from.signed()?,
+                due_us: from.signed()?,
+            })
+        })?;
+        let closed = from.list(|from| {
+            Ok(Closed {
+                incident: values::incident(from)?,
+                at_us: from.signed()?,
+                gone: from.flag()?,
+            })
+        })?;
+        let baseline = Baseline {
+            judged: from.unsigned()?,
+            stable: from.unsigned()?,
+            unsettled: from.unsigned()?,
+        };
+        let timers = open.iter().filter(|live| live.due_us != i64::MAX);
+        let timers = timers.map(|live| (live.due_us, live.incident.key()));
+        let shard = Shard {
+            timers: timers.collect(),
+            table,
+            open: open.into_iter().map(|l| (l.incident.key(), l)).collect(),
+            closed: closed.into_iter().map(|c| (c.incident.key(), c)).collect(),
+            baseline,
+            pb: 0,
+            dirty: false,
+        };
+        Ok(Self { block, shard })
+    }
+}

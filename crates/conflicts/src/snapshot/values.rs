@@ -1,0 +1,276 @@
+//! The values of the shards, each written and read side by side.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use prost::Message;
+use rustc_hash::FxHashMap;
+use weir_events::{position::WriterSeq, v1};
+use weir_routing::{
+    AsPath, Asn, Bogons, Origin, Peer, Prefix, Segment,
+    rib::{PathRef, Route, Slot, peers::Expiry, peers::Session},
+};
+
+use super::{
+    SnapshotError,
+    bytes::{Reader, Writer},
+};
+use crate::{
+    history::{History, Seen},
+    incident::Incident,
+    record::Knowledge,
+    table::{Entry, Table},
+    wire,
+};
+
+type Read<T> = Result<T, SnapshotError>;
+
+fn put_address(to: &mut Writer, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => to.bytes(&v4.octets()),
+        IpAddr::V6(v6) => to.bytes(&v6.octets()),
+    }
+}
+
+fn address(from: &mut Reader<'_>) -> Read<IpAddr> {
+    let octets = from.bytes()?;
+    if let Ok(v4) = <[u8; 4]>::try_from(octets) {
+        return Ok(Ipv4Addr::from(v4).into());
+    }
+    match <[u8; 16]>::try_from(octets) {
+        Ok(v6) => Ok(Ipv6Addr::from(v6).into()),
+        Err(_) => Err(SnapshotError::Impossible { what: "address" }),
+    }
+}
+
+fn put_prefix(to: &mut Writer, prefix: Prefix) {
+    put_address(to, prefix.address());
+    to.unsigned(prefix.length().into());
+}
+
+fn prefix(from: &mut Reader<'_>) -> Read<Prefix> {
+    let address = address(from)?;
+    Prefix::new(address, from.number("prefix length")?)
+        .map_err(|_| SnapshotError::Impossible { what: "prefix" })
+}
+
+fn put_asn(to: &mut Writer, asn: Asn) {
+    to.unsigned(asn.0.into());
+}
+
+fn asn(from: &mut Reader<'_>) -> Read<Asn> {
+    from.number("ASN").map(Asn)
+}
+
+pub(super) fn writer_seq(from: &mut Reader<'_>) -> Read<WriterSeq> {
+    Ok(WriterSeq {
+        writer_epoch: from.unsigned()?,
+        seq: from.unsigned()?,
+    })
+}
+
+pub(super) fn put_session(to: &mut Writer, session: &Session) {
+    to.text(&session.collector);
+    put_address(to, session.peer.address);
+    put_asn(to, session.peer.asn);
+    for number in [
+        session.generation,
+        session.expired_below,
+        session.ends_below,
+    ] {
+        to.unsigned(number.into());
+    }
+    let [v4, v6] = session.announced;
+    for flag in [session.up, session.current, session.used, v4, v6] {
+        to.flag(flag);
+    }
+    to.option(session.opened_us, Writer::signed);
+    to.list(&session.pending, |to, expiry| {
+        to.signed(expiry.due_us);
+        to.unsigned(expiry.below.into());
+        to.flag(expiry.silence);
+    });
+}
+
+pub(super) fn session(from: &mut Reader<'_>) -> Read<Session> {
+    let collector = from.text()?.into();
+    let address = address(from)?;
+    let peer = Peer::new(address, asn(from)?);
+    let mut number = || from.number("generation");
+    let (generation, expired_below, ends_below) = (number()?, number()?, number()?);
+    let (up, current, used) = (from.flag()?, from.flag()?, from.flag()?);
+    Ok(Session {
+        collector,
+        peer,
+        generation,
+        expired_below,
+        ends_below,
+        up,
+        current,
+        used,
+        announced: [from.flag()?, from.flag()?],
+        opened_us: from.option(Reader::signed)?,
+        pending: from
+            .list(|from| {
+                Ok(Expiry {
+                    due_us: from.signed()?,
+                    below: from.number("generation")?,
+                    silence: from.flag()?,
+                })
+            })?
+            .into(),
+    })
+}
+
+pub(super) fn put_knowledge(to: &mut Writer, knowledge: &Knowledge) {
+    to.text(&knowledge.kind);
+    to.bytes(&knowledge.content_hash);
+    to.signed(knowledge.as_of_us);
+}
+
+pub(super) fn knowledge(from: &mut Reader<'_>) -> Read<Knowledge> {
+    Ok(Knowledge {
+        kind: from.text()?,
+        content_hash: from.bytes()?.to_vec(),
+        as_of_us: from.signed()?,
+    })
+}
+
+pub(super) fn put_incident(to: &mut Writer, incident: &Incident) {
+    to.bytes(&wire::state(incident).encode_to_vec());
+}
+
+pub(super) fn incident(from: &mut Reader<'_>) -> Read<Incident> {
+    let message = v1::Incident::decode(from.bytes()?).map_err(wire::WireError::from)?;
+    Ok(wire::state_back(message)?)
+}
+
+fn put_path(to: &mut Writer, path: &AsPath) {
+    to.list(path.segments(), |to, segment| {
+        to.unsigned(match segment {
+            Segment::Sequence(_) => 0,
+            Segment::Set(_) => 1,
+            Segment::ConfedSequence(_) => 2,
+            Segment::ConfedSet(_) => 3,
+        });
+        to.list(segment.asns(), |to, asn| put_asn(to, *asn));
+    });
+}
+
+fn path(from: &mut Reader<'_>) -> Read<AsPath> {
+    let segments = from.list(|from| {
+        let kind = from.unsigned()?;
+        let asns = from.list(asn)?;
+        Ok(match kind {
+            0 => Segment::Sequence(asns),
+            1 => Segment::Set(asns),
+            2 => Segment::ConfedSequence(asns),
+            3 => Segment::ConfedSet(asns),
+            _ => return Err(SnapshotError::Impossible { what: "segment" }),
+        })
+    })?;
+    Ok(AsPath::new(segments))
+}
+
+fn put_seen(to: &mut Writer, seen: &Seen) {
+    let set = matches!(seen.origin, Origin::Set(_));
+    for flag in [set, seen.from_rib, seen.disputed, seen.cleared] {
+        to.flag(flag);
+    }
+    to.list(seen.origin.asns(), |to, asn| put_asn(to, *asn));
+    to.signed(seen.first_us);
+    to.signed(seen.last_us);
+}
+
+fn seen(from: &mut Reader<'_>) -> Read<Seen> {
+    let (set, from_rib) = (from.flag()?, from.flag()?);
+    let (disputed, cleared) = (from.flag()?, from.flag()?);
+    let asns = from.list(asn)?;
+    let origin = match asns.as_slice() {
+        [asn] if !set => Origin::As(*asn),
+        _ => Origin::Set(asns),
+    };
+    Ok(Seen {
+        origin,
+        first_us: from.signed()?,
+        last_us: from.signed()?,
+        from_rib,
+        disputed,
+        cleared,
+    })
+}
+
+pub(super) fn put_table(to: &mut Writer, table: &Table) {
+    let mut entries: Vec<(&Prefix, &Entry)> = table.entries.iter().collect();
+    entries.sort_unstable_by_key(|(prefix, _)| **prefix);
+    let mut numbers: FxHashMap<PathRef, u64> = FxHashMap::default();
+    let mut used = Vec::new();
+    for route in entries.iter().flat_map(|(_, entry)| entry.routes.iter()) {
+        let next = u64::try_from(used.len()).unwrap_or(u64::MAX);
+        numbers.entry(route.path).or_insert_with(|| {
+            used.push(route.path);
+            next
+        });
+    }
+    to.list(used, |to, at| {
+        to.flag(table.paths.mark(at));
+        put_path(to, table.paths.path(at).unwrap_or(&AsPath::default()));
+    });
+    to.list(entries, |to, (prefix, entry)| {
+        put_prefix(to, *prefix);
+        for flag in [entry.lost, entry.judged, entry.watched] {
+            to.flag(flag);
+        }
+        to.list(entry.routes.iter(), |to, route| {
+            to.unsigned(route.slot.0.into());
+            to.unsigned(route.path_id.into());
+            to.unsigned(route.generation.into());
+            to.unsigned(numbers.get(&route.path).copied().unwrap_or_default());
+            to.signed(route.event_time_us);
+        });
+        to.list(&entry.history.0, put_seen);
+    });
+}
+
+pub(super) fn table(from: &mut Reader<'_>, bogons: &Bogons) -> Read<Table> {
+    let mut table = Table::default();
+    let paths = from.list(|from| {
+        let mark = from.flag()?;
+        let path = path(from)?;
+        Ok(table.intern(&path, mark, bogons))
+    })?;
+    let entries = from.list(|from| {
+        let prefix = prefix(from)?;
+        let (lost, judged, watched) = (from.flag()?, from.flag()?, from.flag()?);
+        let routes = from.list(|from| {
+            let slot = Slot(from.number("slot")?);
+            let (path_id, generation) = (from.number("path id")?, from.number("generation")?);
+            let path: usize = from.number("path")?;
+            let path = paths.get(path).copied();
+            Ok(Route {
+                slot,
+                path_id,
+                generation,
+                path: path.ok_or(SnapshotError::Impossible { what: "path" })?,
+                event_time_us: from.signed()?,
+            })
+        })?;
+        let history = History(from.list(seen)?.into());
+        Ok((prefix, lost, judged, watched, routes, history))
+    })?;
+    for (prefix, lost, judged, watched, routes, history) in entries {
+        for route in &routes {
+            table.paths.retain(route.path, 1);
+        }
+        *table.entry(prefix) = Entry {
+            routes: routes.into_iter().collect(),
+            history,
+            lost,
+            judged,
+            watched,
+        };
+    }
+    for path in paths {
+        table.paths.release(path);
+    }
+    Ok(table)
+}

@@ -1,0 +1,74 @@
+//! Every number that a rule or the life of an incident turns on, as one value.
+
+use serde::{Deserialize, Serialize};
+use weir_events::time::SECOND_US;
+
+/// Thresholds of the detector. Times are stream time (the greatest Tick) in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Thresholds {
+    /// K: an incident is confirmed when peers of so many distinct ASNs carry it in routes that are
+    /// not stale. 1 confirms at once; 0 is read as 1.
+    pub confirm_at: u32,
+    /// An origin this old is stable.
+    pub stable_after_s: u32,
+    /// A covering prefix known for less is no ground for a sub-prefix incident: it is counted.
+    pub settled_after_s: u32,
+    /// An incident that ended less than this ago is re-opened under its id.
+    pub reopen_within_s: u32,
+    /// A suspected incident without any change for this long has faded.
+    pub fade_after_s: u32,
+    /// An origin that was last seen before this is forgotten.
+    pub history_s: u32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            confirm_at: 3,
+            stable_after_s: 86_400,
+            settled_after_s: 600,
+            reopen_within_s: 600,
+            fade_after_s: 3_600,
+            history_s: 30 * 86_400,
+        }
+    }
+}
+
+impl Thresholds {
+    /// K, at least 1.
+    #[must_use]
+    pub fn peers_to_confirm(&self) -> usize {
+        usize::try_from(self.confirm_at.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// Age of a stable origin in microseconds.
+    #[must_use]
+    pub fn stable_after_us(&self) -> i64 {
+        i64::from(self.stable_after_s) * SECOND_US
+    }
+
+    /// Age of a settled covering prefix in microseconds.
+    #[must_use]
+    pub fn settled_after_us(&self) -> i64 {
+        i64::from(self.settled_after_s) * SECOND_US
+    }
+
+    /// Window of re-opening in microseconds.
+    #[must_use]
+    pub fn reopen_within_us(&self) -> i64 {
+        i64::from(self.reopen_within_s) * SECOND_US
+    }
+
+    /// Silence after which a suspicion fades, in microseconds.
+    #[must_use]
+    pub fn fade_after_us(&self) -> i64 {
+        i64::from(self.fade_after_s) * SECOND_US
+    }
+
+    /// Life of an origin after it was last seen, in microseconds.
+    #[must_use]
+    pub fn history_us(&self) -> i64 {
+        i64::from(self.history_s) * SECOND_US
+    }
+}
