@@ -1,3 +1,5 @@
+//! Files made by hand, good and bad, read back.
+
 use std::io::Write;
 
 use proptest::prelude::*;

@@ -115,7 +115,7 @@ pub(super) async fn read(uri: Uri, config: RisLive, queue: Arc<Queue>) {
         }
         let wait = backoff(&config, failures, rand::rng().random());
         failures = failures.saturating_add(1);
-        time::sleep(wait).await;
+        time::sleep_until(time::Instant::now() + wait).await;
     }
 }
 
@@ -151,7 +151,7 @@ async fn session(
     let silence = Duration::from_millis(config.silence_timeout_ms);
     let mut ping = time::interval(Duration::from_millis(config.ping_interval_ms.max(1)));
     ping.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    let deadline = time::sleep(silence);
+    let deadline = time::sleep_until(time::Instant::now() + silence);
     tokio::pin!(deadline);
     loop {
         tokio::select! {
