@@ -59,7 +59,7 @@ fn status(strip: &Strip) -> Markup {
             dl.strip {
                 div { dt { "Last update" } dd {
                     @match strip.stream_time_us {
-                        Some(at) => { (text::time(at, weir_events::time::now_us())) },
+                        Some(at) => { (text::update(at, weir_events::time::now_us())) },
                         None => { "none yet" },
                     }
                 } }

@@ -134,7 +134,10 @@ pub(crate) async fn chart(
 }
 
 fn label(name: &str) -> String {
-    let words = name.replace('_', " ").replace("24h", "24 h");
+    let words = name
+        .replace('_', " ")
+        .replace("24h", "24\u{a0}h")
+        .replace("as path", "AS path");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()

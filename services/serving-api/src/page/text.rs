@@ -13,6 +13,16 @@ pub(crate) fn time(at_us: i64, now_us: i64) -> Markup {
     }
 }
 
+/// As `time`, but without the age when the stream is not of these days.
+pub(crate) fn update(at_us: i64, wall_us: i64) -> Markup {
+    if wall_us - at_us < 2 * DAY_US {
+        return time(at_us, wall_us);
+    }
+    let full = rfc3339(at_us);
+    let short: String = full.chars().take(19).collect::<String>().replace('T', " ");
+    html! { time datetime=(full) { (short) " UTC" } }
+}
+
 /// `18:47:00`, with the date as its title.
 pub(crate) fn clock(at_us: i64) -> Markup {
     let full = rfc3339(at_us);
