@@ -5,7 +5,7 @@
 //! position and the counters in one transaction; the online store (latest row); the offline store
 //! (every row, Parquet by day) with its ledger.
 //!
-//! Three stages with a consumer group each. [`fold`](self) turns messages into sessions and, at
+//! Three stages with a consumer group each. The fold turns messages into sessions and, at
 //! each second of stream time, the sessions that changed into rows; the online writer and the
 //! history writer are sinks of the rows. A view is a file in [`views`] and a line in its registry.
 //! Rows are a function of the log alone, so that whatever is published twice is recognised by its

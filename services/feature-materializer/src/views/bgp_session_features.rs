@@ -2,7 +2,7 @@
 //! `address:ASN` of the peer.
 //!
 //! A value that the source cannot know is unknown, never 0. Sliding counts have a resolution of
-//! five minutes ([`crate::session::window`]).
+//! five minutes (`session/window.rs`).
 
 use weir_events::{
     position::Version,
@@ -39,9 +39,9 @@ const FIELDS: [(&str, ValueType, &str); 10] = [
         "prefix_count",
         ValueType::Int64,
         "Distinct prefixes that the peer has announced and not withdrawn, RIB dumps included, \
-         since its session began or was first seen; 0 from the end of a session on (RFC 4271, \
-         8.2.2 deletes its routes), also for the paths that are re-announced in another one. A \
-         gap in the data leaves it as it was.",
+         since its session began or was first seen. The end of a session empties the set (RFC \
+         4271, 8.2.2 deletes its routes), a new session starts with an empty one; a gap in the \
+         data leaves it as it was.",
     ),
     (
         "as_path_length",
