@@ -1,6 +1,9 @@
 //! Makes the topics of the table, and answers where a log and a group stand.
 
-use weir_events::{position::TopicEpoch, topics::{Topic, dead_letter_topic}};
+use weir_events::{
+    position::TopicEpoch,
+    topics::{Topic, dead_letter_topic},
+};
 
 use crate::{EventLog, LogError, kafka::topics};
 

@@ -56,10 +56,10 @@ pub(crate) fn reader_config(config: &LogConfig, group: &str) -> ClientConfig {
         .set("fetch.wait.max.ms", "100")
         .set("fetch.error.backoff.ms", "20")
         .set("fetch.queue.backoff.ms", "2")
-        .set("fetch.message.max.bytes", "262144")
-        .set("fetch.max.bytes", "4194304")
-        .set("queued.min.messages", "20000")
-        .set("queued.max.messages.kbytes", "512");
+        .set("fetch.message.max.bytes", "131072")
+        .set("fetch.max.bytes", "1048576")
+        .set("queued.min.messages", "1000")
+        .set("queued.max.messages.kbytes", "256");
     client
 }
 

@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use weir_events::topics::Topic;
 
 use crate::{EventLog, LogError, kafka::group::Member};
@@ -25,6 +25,9 @@ pub use partition::{Assignment, Next};
 
 /// What a task returns when it cannot go on.
 pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How much longer than its tasks the client itself may take to leave the group.
+const LEAVE: Duration = Duration::from_secs(2);
 
 pub(crate) type Task = dyn Fn(Assignment) -> Result<(), TaskError> + Send + Sync;
 
@@ -40,9 +43,24 @@ pub(crate) struct Shared {
     /// When to be done, once asked to stop.
     stop_by: Mutex<Option<Instant>>,
     failure: Mutex<Option<String>>,
+    /// The poll thread has left the group.
+    left: Mutex<bool>,
+    changed: Condvar,
 }
 
 impl Shared {
+    fn leave(&self) {
+        *self.left.lock() = true;
+        self.changed.notify_all();
+    }
+
+    /// True when the poll thread has left by `deadline`.
+    fn has_left(&self, deadline: Instant) -> bool {
+        let mut left = self.left.lock();
+        while !*left && !self.changed.wait_until(&mut left, deadline).timed_out() {}
+        *left
+    }
+
     fn fail(&self, reason: &str) {
         let mut failure = self.failure.lock();
         if failure.is_none() {
@@ -77,7 +95,13 @@ impl Subscriber {
         );
         let thread = std::thread::Builder::new()
             .name(format!("{group}-poll"))
-            .spawn(move || members.run())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || {
+                    members.run();
+                    shared.leave();
+                }
+            })
             .map_err(|error| LogError::Thread {
                 reason: error.to_string(),
             })?;
@@ -93,11 +117,15 @@ impl Subscriber {
     /// # Errors
     /// When a task failed or did not end in time.
     pub fn stop(mut self, deadline: Duration) -> Result<(), LogError> {
-        *self.shared.stop_by.lock() = Some(Instant::now() + deadline);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            self.shared.fail("the poll thread panicked");
+        let stop_by = Instant::now() + deadline;
+        *self.shared.stop_by.lock() = Some(stop_by);
+        if let Some(thread) = self.thread.take() {
+            // A broker that is gone must not hold us up: then the group learns by its own clock.
+            if !self.shared.has_left(stop_by + LEAVE) && !thread.is_finished() {
+                self.shared.fail("the group could not be left in time");
+            } else if thread.join().is_err() {
+                self.shared.fail("the poll thread panicked");
+            }
         }
         self.failure()
             .map_or(Ok(()), |reason| Err(LogError::Task { reason }))

@@ -109,7 +109,7 @@ impl Member {
         let consumer: BaseConsumer<GroupContext> = reader_config(log.config(), group)
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "2000")
+            .set("heartbeat.interval.ms", "500")
             .create_with_context(context)
             .map_err(|error| refused(&error))?;
         consumer
@@ -320,19 +320,16 @@ impl TailReader {
         let deadline = Instant::now() + Duration::from_millis(100);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.consumer.poll(left) {
-                Some(Ok(message)) => {
-                    let name = self
-                        .topics
-                        .iter()
-                        .find(|topic| topic.name == message.topic())
-                        .map(|topic| topic.name);
-                    if let Some(name) = name {
-                        on_record(name, borrowed(&message));
-                    }
+            // The client's voice has told what is no record.
+            if let Some(Ok(message)) = self.consumer.poll(left) {
+                let name = self
+                    .topics
+                    .iter()
+                    .find(|topic| topic.name == message.topic())
+                    .map(|topic| topic.name);
+                if let Some(name) = name {
+                    on_record(name, borrowed(&message));
                 }
-                // The client's voice has told the others.
-                Some(Err(_)) | None => {}
             }
             if left.is_zero() {
                 return;

@@ -1,6 +1,6 @@
 //! Questions to the log outside of any group's rebalancing: ranges, positions, single records.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::{
@@ -23,6 +23,8 @@ impl Lookup {
     /// Connects; `group` is whose positions [`Self::committed`] tells.
     pub(crate) fn connect(log: &EventLog, group: &str) -> Result<Self, LogError> {
         let consumer = reader_config(log.config(), group)
+            // A question waits for the long poll of the one before.
+            .set("fetch.wait.max.ms", "5")
             .create_with_context(Voice::new(format!("lookup {group}")))
             .map_err(|error| refused(&error))?;
         Ok(Self {
@@ -143,7 +145,9 @@ impl Lookup {
 
     /// Lets the client say what it has to say: nobody else polls it.
     fn serve(&self) {
-        let _one_at_a_time = self.reading.lock();
-        while self.consumer.poll(std::time::Duration::ZERO).is_some() {}
+        // Who reads serves too.
+        if let Some(_one_at_a_time) = self.reading.try_lock() {
+            while self.consumer.poll(Duration::ZERO).is_some() {}
+        }
     }
 }

@@ -84,7 +84,7 @@ impl<D: Deliveries> Producer<D> {
             .set("linger.ms", "1")
             .set("compression.codec", "none")
             .set("batch.num.messages", "10000")
-            .set("batch.size", "900000")
+            .set("batch.size", "131072")
             .set("retry.backoff.ms", "20")
             .set("retry.backoff.max.ms", "500")
             .set(

@@ -334,23 +334,17 @@ impl Members {
             && Instant::now() < stop_by
         {
             self.poll(SHORT_TURN);
-            // What the group decides now is carried out when the client closes, but a loss counts.
-            while let Some(decision) = self.member.decision() {
-                if let Decision::Revoked {
-                    partitions,
-                    lost: true,
-                } = decision
-                {
-                    for partition in partitions {
-                        if let Some(running) = self.running.get(&partition) {
-                            running.signal.turn(Phase::Lost);
-                        }
-                    }
-                }
-            }
+            self.decide_while_stopping();
         }
         let all: Vec<u32> = self.running.keys().copied().collect();
         self.collect(&all);
+        self.decide_while_stopping();
+        // The group waits for these before it lets us go.
+        for release in std::mem::take(&mut self.releases) {
+            if let Err(error) = self.member.release(&release.partitions) {
+                tracing::debug!(group = self.group, %error, "partitions not given back");
+            }
+        }
         for (partition, running) in std::mem::take(&mut self.overdue) {
             if running.thread.is_finished() {
                 self.judge(partition, running, false);
@@ -362,6 +356,31 @@ impl Members {
             }
         }
         self.member.close();
+    }
+
+    /// What comes now is answered, but no task is started, and what is revoked waits for its task
+    /// like everything else.
+    fn decide_while_stopping(&mut self) {
+        while let Some(decision) = self.member.decision() {
+            match decision {
+                Decision::Assigned(partitions) => {
+                    if let Err(error) = self.member.accept(&partitions) {
+                        tracing::debug!(group = self.group, %error, "assigned while stopping");
+                    }
+                }
+                Decision::Revoked { partitions, lost } => {
+                    for partition in &partitions {
+                        if lost && let Some(running) = self.running.get(partition) {
+                            running.signal.turn(Phase::Lost);
+                        }
+                    }
+                    self.releases.push(Release {
+                        partitions,
+                        deadline: Instant::now(),
+                    });
+                }
+            }
+        }
     }
 }
 

@@ -1,37 +1,83 @@
 //! A log with the topics of the table, records to put into it, and one way to wait.
 
 use std::{
+    net::SocketAddr,
+    path::Path,
     sync::{Arc, Condvar, Mutex},
     time::{Duration, Instant},
 };
 
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
-use weir_eventlog::{EventLog, LogConfig, Publisher, PublisherOptions};
-use weir_events::topics;
+use weir_eventlog::{
+    EventLog, LogConfig, Publisher, PublisherOptions, admin,
+    broker::{Broker, BrokerConfig},
+};
+use weir_events::{position::TopicEpoch, topics};
 
 /// Nothing here takes this long unless it is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A log that ends with the test.
+/// The epoch of the topics of a [`TestLog`].
+pub(crate) const EPOCH: TopicEpoch = TopicEpoch(7);
+
+/// An embedded log with the topics of the table, which ends with the test.
 pub(crate) struct TestLog {
+    pub(crate) log: EventLog,
+    pub(crate) broker: Broker,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for TestLog {
+    fn drop(&mut self) {
+        self.broker.stop();
+    }
+}
+
+fn broker(listen: SocketAddr, dir: &Path) -> Broker {
+    Broker::start(BrokerConfig {
+        listen,
+        dir: dir.to_owned(),
+        ..BrokerConfig::default()
+    })
+    .unwrap()
+}
+
+/// A log whose broker fails when it is told to: librdkafka's own mock, with `bgp-conflicts` alone.
+pub(crate) struct FaultyLog {
     pub(crate) log: EventLog,
     pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
 }
 
-impl TestLog {
+impl FaultyLog {
     pub(crate) fn start() -> Self {
         let cluster = MockCluster::new(1).unwrap();
-        for topic in topics::ALL {
-            let partitions = i32::try_from(topic.partitions).unwrap();
-            cluster.create_topic(topic.name, partitions, 1).unwrap();
-            let dead = topics::dead_letter_topic(topic.name);
-            cluster.create_topic(&dead, 1, 1).unwrap();
-        }
+        let topic = topics::BGP_CONFLICTS;
+        let partitions = i32::try_from(topic.partitions).unwrap();
+        cluster.create_topic(topic.name, partitions, 1).unwrap();
         let log = EventLog::kafka(LogConfig {
             bootstrap_servers: cluster.bootstrap_servers(),
             client_id: "test".to_owned(),
         });
         Self { log, cluster }
+    }
+}
+
+impl TestLog {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = broker(([127, 0, 0, 1], 0).into(), folder.path());
+        let log = EventLog::embedded(broker.clone());
+        admin::ensure_topics(&log, EPOCH).unwrap();
+        Self {
+            log,
+            broker,
+            folder,
+        }
+    }
+
+    /// Starts the broker again where it was, after `broker.stop()`.
+    pub(crate) fn restart(&mut self) {
+        self.broker = broker(self.broker.address(), self.folder.path());
     }
 
     /// A log with `count` records `0`, `1`, ... in each partition of `topic`.

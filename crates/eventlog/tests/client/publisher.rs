@@ -6,7 +6,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use weir_eventlog::{LogError, Publisher, PublisherOptions, Ticket, admin};
 use weir_events::topics::BGP_CONFLICTS;
 
-use crate::harness::{PATIENCE, TestLog, Watched};
+use crate::harness::{FaultyLog, PATIENCE, TestLog, Watched};
 
 #[test]
 fn every_record_is_acknowledged_once_and_its_tag_told() {
@@ -41,7 +41,7 @@ fn every_record_is_acknowledged_once_and_its_tag_told() {
 
 #[test]
 fn publish_waits_while_too_much_is_under_way() {
-    let log = TestLog::start();
+    let log = FaultyLog::start();
     log.cluster.broker_down(1).unwrap();
     let publisher = Publisher::connect(
         &log.log,
@@ -73,7 +73,7 @@ fn publish_waits_while_too_much_is_under_way() {
 
 #[test]
 fn a_waiting_publish_is_freed_by_abandon() {
-    let log = TestLog::start();
+    let log = FaultyLog::start();
     log.cluster.broker_down(1).unwrap();
     let publisher = Publisher::connect(
         &log.log,
@@ -99,8 +99,8 @@ fn a_waiting_publish_is_freed_by_abandon() {
 
 #[test]
 fn nothing_is_delivered_after_a_failure() {
-    let log = TestLog::start();
-    let publisher = log.publisher();
+    let log = FaultyLog::start();
+    let publisher = Publisher::connect(&log.log, PublisherOptions::default()).unwrap();
     let first = publisher
         .publish_encoded(BGP_CONFLICTS.name, 0, b"", b"before", 0)
         .unwrap();
@@ -122,7 +122,7 @@ fn nothing_is_delivered_after_a_failure() {
     assert!(publisher.flush(PATIENCE).is_err());
     assert!(publisher.failure().is_some());
     // A record of another publisher comes next in the log.
-    let other = log.publisher();
+    let other = Publisher::connect(&log.log, PublisherOptions::default()).unwrap();
     other
         .publish_encoded(BGP_CONFLICTS.name, 0, b"", b"other", 0)
         .unwrap();

@@ -137,7 +137,8 @@ fn a_position_outside_of_the_log_is_refused() {
 #[test]
 fn a_task_that_fails_panics_or_gives_up_is_reported() {
     let log = TestLog::with_records(&BGP_CONFLICTS, 1);
-    let tasks: [(fn() -> Result<(), TaskError>, &str); 3] = [
+    type Ending = fn() -> Result<(), TaskError>;
+    let tasks: [(Ending, &str); 3] = [
         (|| Err("the store is full".into()), "the store is full"),
         (|| panic!("a bug"), "it panicked: a bug"),
         (|| Ok(()), "returned before its partition was revoked"),
