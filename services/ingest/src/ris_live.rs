@@ -1,7 +1,7 @@
 //! RIPE RIS Live: a websocket that has no replay, no sequence and closes on who reads too slowly.
 //!
 //! One task reads the socket and never waits for the log: it puts frames into a bounded queue
-//! (`queue`) from which the thread of ingest decodes and publishes ([`collectors`]). What the
+//! (`queue`) from which the thread of ingest decodes and publishes (`collectors`). What the
 //! queue cannot take is dropped, counted, and told as a `Gap` once the queue has drained; a
 //! connection that is lost or falls silent is told as a `Gap` at once and opened again
 //! (`socket`).

@@ -227,6 +227,11 @@ mod tests {
     }
 
     #[test]
+    fn tls_has_its_roots_and_its_cryptography() {
+        assert!(matches!(tls(), Connector::Rustls(_)));
+    }
+
+    #[test]
     fn waits_double_up_to_the_greatest_and_are_jittered() {
         let config = RisLive::default();
         let wait = |failures, dice| backoff(&config, failures, dice).as_millis();
