@@ -1,1 +1,24 @@
-//! Skeleton.
+//! The conflict detector: finds conflicting announcements and writes them down.
+//!
+//! Reads `bgp-updates` (group `weir-conflict-detector`), one task per partition. Writes
+//! `bgp-conflicts`, at once, and nothing else on that path. Its memory is a checkpoint in a folder
+//! (`checkpoint.rs`). An incident writer in the same service (`store.rs`, group
+//! `weir-incident-writer`) moves `bgp-conflicts` to the record store. How updates become incidents
+//! is `weir_conflicts`; what happens in which order around it is `task.rs`.
+
+mod checkpoint;
+mod config;
+mod latency;
+mod restore;
+mod run;
+mod shard_writer;
+mod store;
+mod task;
+
+pub use checkpoint::CheckpointError;
+pub use config::{Config, ConfigError};
+pub use latency::{Latency, Percentiles};
+pub use restore::RestoreError;
+pub use run::{Parts, Running, StartError, start};
+pub use store::GROUP as WRITER_GROUP;
+pub use task::GROUP;

@@ -1,0 +1,15 @@
+//! The checkpoint of one task: shard files named by their content, and a manifest that names them.
+//!
+//! A manifest appears only by rename, after every file that it names is on disk, so a crash at any
+//! moment leaves the previous checkpoint whole. Two manifests are kept; shard files that neither
+//! names are removed (detector.md 16-18).
+
+mod folder;
+mod manifest;
+mod rolling;
+mod round;
+
+pub use folder::CheckpointError;
+pub(crate) use folder::Folder;
+pub(crate) use manifest::{BlockEntry, FileEntry, Manifest, Remembered};
+pub(crate) use rolling::{Rolling, Standing};

@@ -1,0 +1,127 @@
+//! Starts the instances of the detector and the incident writer, and stops them in order.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use weir_eventlog::{
+    DeadLetters, EventLog, LogError, Publisher, PublisherOptions, Subscriber,
+    status::{Reporter, StatusBoard},
+};
+use weir_events::topics::BGP_UPDATES;
+use weir_record_store::BlockingRecordStore;
+use weir_routing::Bogons;
+
+use crate::{
+    Config, ConfigError, Latency, store,
+    task::{self, GROUP, Shared},
+};
+
+/// Incidents on their way to the log before a task waits.
+const MAX_IN_FLIGHT: usize = 10_000;
+
+/// What the detector is given by who composes it.
+pub struct Parts {
+    /// The log.
+    pub log: EventLog,
+    /// Where incidents are kept.
+    pub records: BlockingRecordStore,
+    /// Folder of the checkpoints.
+    pub checkpoints: PathBuf,
+    /// The list to use when the configuration names none.
+    pub bogons: Bogons,
+    /// Identity of the stream, for status.
+    pub stream: String,
+    /// True when the stream is made up.
+    pub synthetic: bool,
+}
+
+/// Why the detector did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The settings are unusable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log is not there.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// A running detector with its incident writer.
+pub struct Running {
+    instances: Vec<Subscriber>,
+    writer: Subscriber,
+    board: StatusBoard,
+    latency: Latency,
+    _reporter: Reporter,
+}
+
+/// Starts `config.instances` members of the group, and the incident writer.
+///
+/// # Errors
+/// When a setting is unusable or the log does not answer.
+pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
+    let bogons = config.bogons(parts.bogons)?;
+    let board = StatusBoard::new("conflict-detector", "0", &parts.stream, parts.synthetic);
+    let latency = Latency::default();
+    let plain = Publisher::connect(&parts.log, PublisherOptions::default())?;
+    let writer = store::start(&parts.log, parts.records, plain.clone())?;
+    let instances = (0..config.instances.max(1))
+        .map(|_| {
+            let delivered = latency.clone();
+            let publisher = Publisher::connect(
+                &parts.log,
+                PublisherOptions {
+                    max_in_flight: MAX_IN_FLIGHT,
+                    on_delivery: Some(Arc::new(move |received| delivered.delivered(received))),
+                },
+            )?;
+            let shared = Shared {
+                config: config.clone(),
+                bogons: bogons.clone(),
+                checkpoints: parts.checkpoints.clone(),
+                log: parts.log.clone(),
+                publisher,
+                dead_letters: DeadLetters::new(plain.clone(), "conflict-detector"),
+                board: board.clone(),
+            };
+            Subscriber::start(&parts.log, GROUP, BGP_UPDATES, move |assignment| task::run(assignment, &shared))
+        })
+        .collect::<Result<_, LogError>>()?;
+    Ok(Running {
+        instances,
+        writer,
+        _reporter: board.report(&parts.log)?,
+        board,
+        latency,
+    })
+}
+
+impl Running {
+    /// Finishes the batch in hand, publishes a checkpoint, then lets the writer finish.
+    ///
+    /// # Errors
+    /// When a task failed, or did not end in time; the next start repeats what was not checkpointed.
+    pub fn stop(self, deadline: Duration) -> Result<(), LogError> {
+        for instance in self.instances {
+            instance.stop(deadline)?;
+        }
+        self.writer.stop(deadline)
+    }
+
+    /// What the detector knows of itself.
+    #[must_use]
+    pub fn status(&self) -> &StatusBoard {
+        &self.board
+    }
+
+    /// From received bytes to delivery report.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    /// The first failure of a task.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.instances.iter().chain([&self.writer]).find_map(Subscriber::failure)
+    }
+}

@@ -1,0 +1,83 @@
+//! The incident writer: `bgp-conflicts` to the record store, in micro-batches.
+//!
+//! Stateless: its only memory is the next offset, kept in the store in the same transaction as the
+//! incidents, under a fence that each assignment raises (detector.md 14, 15). What is written twice
+//! has the same version and changes nothing.
+
+use std::time::Duration;
+
+use prost::Message;
+use weir_eventlog::{Assignment, Batch, DeadLetters, EventLog, LogError, Next, Publisher, Subscriber, TaskError};
+use weir_events::{topics, v1};
+use weir_lifecycle::crash_point;
+use weir_record_store::BlockingRecordStore;
+
+/// Group whose committed offsets say how far the store is.
+pub const GROUP: &str = "weir-incident-writer";
+
+/// Longest that an incident waits for company before it is written.
+const MICRO_BATCH: Duration = Duration::from_millis(5);
+const MAX_BATCH: usize = 500;
+
+/// The log is not the one that the store was written from.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the incident store stands at offset {stored} of bgp-conflicts-{partition}, but the log ends at {end}: \
+     the log was lost or made anew; restore it, or start with another --data folder"
+)]
+struct LogLost {
+    partition: u32,
+    stored: i64,
+    end: i64,
+}
+
+/// Starts writing incidents to `store`.
+pub(crate) fn start(log: &EventLog, store: BlockingRecordStore, publisher: Publisher) -> Result<Subscriber, LogError> {
+    let dead_letters = DeadLetters::new(publisher, "conflict-detector");
+    Subscriber::start(log, GROUP, topics::BGP_CONFLICTS, move |assignment| {
+        write(assignment, &store, &dead_letters)
+    })
+}
+
+fn write(mut assignment: Assignment, store: &BlockingRecordStore, dead_letters: &DeadLetters) -> Result<(), TaskError> {
+    let partition = assignment.partition();
+    let (fence, stored) = store.raise_fence(partition)?;
+    let (first, end) = assignment.log_range()?;
+    if stored > end {
+        return Err(LogLost { partition, stored, end }.into());
+    }
+    assignment.resume_at(stored.max(first))?;
+    loop {
+        match assignment.next(MAX_BATCH, MICRO_BATCH)? {
+            Next::Batch(batch) => {
+                let incidents = decode(&batch, partition, dead_letters)?;
+                crash_point("writer.record.before");
+                store.record(&incidents, partition, batch.next_offset(), fence)?;
+                crash_point("writer.record.after");
+                assignment.commit(batch.next_offset());
+            }
+            Next::Idle => {}
+            Next::Revoked | Next::Lost => return Ok(()),
+        }
+    }
+}
+
+fn decode(batch: &Batch, partition: u32, dead_letters: &DeadLetters) -> Result<Vec<v1::Incident>, TaskError> {
+    let mut incidents = Vec::with_capacity(batch.len());
+    for record in batch.iter() {
+        match v1::Incident::decode(record.payload) {
+            Ok(incident) => incidents.push(incident),
+            Err(error) => {
+                dead_letters.send(
+                    topics::BGP_CONFLICTS.name,
+                    partition,
+                    &record,
+                    "decode",
+                    "undecodable",
+                    &error.to_string(),
+                )?;
+            }
+        }
+    }
+    Ok(incidents)
+}

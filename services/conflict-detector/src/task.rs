@@ -1,0 +1,208 @@
+//! One task: one partition of `bgp-updates`, one detector, one plain thread.
+//!
+//! Restore, then for ever: a batch in, its transitions out, one pause of the checkpoint
+//! (detector.md 6, 13, 16-19). Bad records become dead letters and never stop the task.
+
+use std::time::{Duration, Instant};
+
+use prost::Message;
+use weir_conflicts::{Detector, Transition, wire};
+use weir_eventlog::{
+    Assignment, Batch, DeadLetters, EventLog, Next, Publisher, RecordRef, TaskError, status::StatusBoard,
+};
+use weir_events::{
+    position::TopicEpoch,
+    topics::{self, BGP_CONFLICTS, BGP_UPDATES},
+    v1,
+};
+use weir_lifecycle::crash_point;
+use weir_routing::Bogons;
+
+use crate::{
+    Config,
+    checkpoint::{Folder, Remembered, Rolling, Standing},
+    restore::restore,
+};
+
+/// Group whose committed offsets say how far checkpoints have come.
+pub const GROUP: &str = "weir-conflict-detector";
+
+/// Longest wait for a record before the checkpoint is looked at again.
+const WAIT: Duration = Duration::from_millis(20);
+
+/// Between two reports to the status board: counting walks over all blocks.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// What every task of an instance shares.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) bogons: Bogons,
+    pub(crate) checkpoints: std::path::PathBuf,
+    pub(crate) log: EventLog,
+    pub(crate) publisher: Publisher,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) board: StatusBoard,
+}
+
+/// Runs the task of `assignment` until the partition is taken away.
+pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), TaskError> {
+    let partition = assignment.partition();
+    let folder = Folder::open(&shared.checkpoints, partition)?;
+    let restored = restore(&assignment, &folder, |epoch: TopicEpoch| {
+        Detector::new(epoch, shared.config.thresholds.clone(), shared.bogons.clone())
+    })?;
+    crash_point("restore.loaded");
+    assignment.resume_at(restored.p0)?;
+    assignment.commit(restored.p0);
+    crash_point("restore.resumed");
+
+    let rolling = Rolling::new(
+        folder,
+        &shared.log,
+        shared.publisher.clone(),
+        (partition, restored.topic_epoch.0),
+        Duration::from_secs(shared.config.checkpoint_seconds),
+        (restored.round, restored.p0, restored.blocks),
+    )?;
+    let mut task = Task {
+        shared,
+        partition,
+        detector: restored.detector,
+        rolling,
+        standing: Standing {
+            next_offset: restored.p0,
+            last: restored.last,
+        },
+        input_ended: false,
+        reported: Instant::now(),
+        transitions: Vec::new(),
+        encoded: Vec::new(),
+    };
+    loop {
+        match assignment.next(shared.config.batch, WAIT)? {
+            Next::Batch(batch) => {
+                task.apply(&batch)?;
+                task.pause(&assignment)?;
+            }
+            Next::Idle if task.input_ended && assignment.at_end() => task.complete(&assignment)?,
+            Next::Idle => task.pause(&assignment)?,
+            Next::Revoked => {
+                task.complete(&assignment)?;
+                crash_point("revoke.checkpointed");
+                return Ok(());
+            }
+            Next::Lost => return Ok(()),
+        }
+    }
+}
+
+struct Task<'a> {
+    shared: &'a Shared,
+    partition: u32,
+    detector: Detector,
+    rolling: Rolling,
+    standing: Standing,
+    /// The last control was an end of input: nothing more is expected soon.
+    input_ended: bool,
+    reported: Instant,
+    transitions: Vec<Transition>,
+    encoded: Vec<u8>,
+}
+
+impl Task<'_> {
+    fn apply(&mut self, batch: &Batch) -> Result<(), TaskError> {
+        let mut last = None;
+        for record in batch.iter() {
+            match v1::BgpUpdate::decode(record.payload) {
+                Ok(update) => {
+                    last = Some(Remembered::new(record.offset, &update));
+                    self.apply_one(update, &record)?;
+                }
+                Err(error) => self.set_aside(&record, "undecodable", &error.to_string())?,
+            }
+        }
+        self.standing.next_offset = batch.next_offset();
+        if last.is_some() {
+            self.standing.last = last;
+        }
+        Ok(())
+    }
+
+    fn apply_one(&mut self, update: v1::BgpUpdate, record: &RecordRef<'_>) -> Result<(), TaskError> {
+        use v1::{bgp_update::Body, control::Kind};
+        let received = update.receive_time_us;
+        match &update.body {
+            Some(Body::Control(control)) => {
+                self.input_ended = matches!(control.kind, Some(Kind::EndOfInput(_)));
+            }
+            _ => self.input_ended = false,
+        }
+        match wire::record(update) {
+            Ok(checked) => {
+                self.detector.apply(&checked, record.offset + 1, &mut self.transitions);
+                self.publish(received)
+            }
+            Err(error) => self.set_aside(record, "invalid", &error.to_string()),
+        }
+    }
+
+    /// Effects leave at once: no sync and no database before them (detector.md 13).
+    fn publish(&mut self, received: i64) -> Result<(), TaskError> {
+        for transition in self.transitions.drain(..) {
+            let incident = wire::incident(&transition, received);
+            self.encoded.clear();
+            incident.encode(&mut self.encoded)?;
+            let key = incident.id.as_bytes();
+            self.shared.publisher.publish_encoded(
+                BGP_CONFLICTS.name,
+                topics::partition(&BGP_CONFLICTS, key),
+                key,
+                &self.encoded,
+                received,
+            )?;
+            crash_point("detector.published");
+        }
+        Ok(())
+    }
+
+    fn set_aside(&self, record: &RecordRef<'_>, class: &str, error: &str) -> Result<(), TaskError> {
+        self.shared.dead_letters.send(BGP_UPDATES.name, self.partition, record, "detect", class, error)?;
+        Ok(())
+    }
+
+    fn pause(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
+        if let Some(p0) = self.rolling.pause(&mut self.detector, &self.standing)? {
+            assignment.commit(p0);
+            crash_point("checkpoint.committed");
+        }
+        if self.reported.elapsed() >= REPORT {
+            self.report(assignment)?;
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
+        let p0 = self.rolling.complete(&mut self.detector, &self.standing)?;
+        // The counters are part of what "caught up" promises.
+        self.report(assignment)?;
+        assignment.commit(p0);
+        Ok(())
+    }
+
+    fn report(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
+        self.reported = Instant::now();
+        let (board, partition) = (&self.shared.board, self.partition);
+        let counts = self.detector.counts();
+        let (_, end) = assignment.log_range()?;
+        board.position(BGP_UPDATES.name, partition, self.standing.next_offset, end);
+        board.set("elements_in", partition, counts.elements);
+        board.set("elements_out", partition, counts.elements);
+        board.set("copies", partition, counts.copies);
+        board.set("duplicates", partition, counts.duplicates);
+        board.baseline(partition, counts.baseline_stable, counts.baseline_judged);
+        board.vantage_points(partition, self.detector.vantage_points());
+        board.event_time(self.detector.stream_time_us());
+        Ok(())
+    }
+}

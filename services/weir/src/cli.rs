@@ -1,0 +1,89 @@
+//! The command line. Stable: flags are added, never renamed.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Measures the streams of a network: finds BGP routing conflicts while they happen, keeps session
+/// features fresh and counts messages over event time. Everything runs in this one process.
+#[derive(Debug, Parser)]
+#[command(
+    name = "weir",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
+  weir                                   live from RIS Live if it answers, else the bundled scenario
+  weir --source scenario --speed 600x    the hijack of 2008-02-24, ten minutes in a second
+  weir --source updates/                 a folder of MRT or JSON files, then whatever is added to it
+  weir replay updates.*.gz --rib bview.gz --incidents found.ndjson
+Open http://127.0.0.1:8080 to look. Set RUST_LOG=weir=debug to hear more."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run until Ctrl-C and serve the page (the default).
+    Run(RunArguments),
+    /// Read files to their end, wait until every stage has caught up, write what was found, exit.
+    Replay(ReplayArguments),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArguments {
+    /// Folder for all state; each stream has its own folder below `streams/`.
+    #[arg(long, value_name = "DIR", default_value = "weir-data")]
+    pub(crate) data: PathBuf,
+    /// Where the page and the API listen. Off loopback this needs authentication (see README.md).
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+    /// `ris-live`, `scenario`, or files and folders. Default: ris-live when it answers within 3 s,
+    /// else the scenario.
+    #[arg(long, value_name = "SOURCE", num_args = 1..)]
+    pub(crate) source: Vec<String>,
+    /// For files and the scenario: max, realtime, 20x (times event time) or 20000/s (elements per
+    /// second). Default: 60x for the scenario, max for files.
+    #[arg(long, value_name = "SPEED")]
+    pub(crate) speed: Option<weir_ingest::Speed>,
+    /// Where the embedded broker listens, for kcat and other Kafka clients on this machine.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9092")]
+    pub(crate) broker: SocketAddr,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReplayArguments {
+    /// MRT or JSON files, plain or compressed (gz, bz2, xz, zstd); folders with their subfolders.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// RIB dumps that seed routes and origins and raise nothing.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) rib: Vec<PathBuf>,
+    /// max, realtime, 20x (times event time) or 20000/s (elements per second).
+    #[arg(long, value_name = "SPEED", default_value = "max")]
+    pub(crate) speed: weir_ingest::Speed,
+    /// Folder for all state; the same input on the same folder resumes.
+    #[arg(long, value_name = "DIR", default_value = "weir-data")]
+    pub(crate) data: PathBuf,
+    /// Serve the page and the API while replaying.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Name of the collector, where file names do not tell (rrcNN, route-views*).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) collector: Option<String>,
+    /// Write counts, times and latencies here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
+    /// Write the last state of every incident here, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) incidents: Option<PathBuf>,
+    /// Write the online features of every entity here, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) features: Option<PathBuf>,
+    /// Write every window here, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) windows: Option<PathBuf>,
+}
