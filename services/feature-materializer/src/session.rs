@@ -192,7 +192,10 @@ impl Session {
         }
         let was_up = match from {
             Some(from) => from == State::Established,
-            None => matches!(self.state(), State::Established | State::Unspecified),
+            // Who is told down was up, if nothing else is known; who connects was not.
+            None => {
+                self.is_established() || (self.state() == State::Unspecified && to == State::Idle)
+            }
         };
         if was_up && !self.end_may_be_told_again {
             self.flap(time_us);

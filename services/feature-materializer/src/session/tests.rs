@@ -93,6 +93,19 @@ fn an_attempt_that_fails_is_no_flap() {
 }
 
 #[test]
+fn a_source_that_tells_only_the_new_state_is_believed() {
+    let mut session = Session::default();
+    session.state_change(1, None, State::Connect);
+    assert_eq!(flaps(&session, 1), 0, "it connects");
+    session.state_change(2, None, State::Established);
+    session.state_change(3, None, State::Idle);
+    assert_eq!(flaps(&session, 3), 1);
+    let mut session = Session::default();
+    session.state_change(1, None, State::Idle);
+    assert_eq!(flaps(&session, 1), 1, "it was up before we looked");
+}
+
+#[test]
 fn the_end_of_a_session_takes_its_prefixes_and_opens() {
     let mut session = Session::default();
     session.open(1, &open(None, 30));
