@@ -1,0 +1,148 @@
+//! An append-only file of small entries, each with its length and CRC-32C: the catalogue of topics
+//! and the offsets of groups live in one each.
+//!
+//! A torn tail is cut on open. When the file has grown to several times what its content needs, it
+//! is written anew beside itself and renamed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::wire::Reader;
+
+const MAGIC: &[u8; 8] = b"WEIRJRN1";
+const ENTRY_LIMIT: usize = 1 << 20;
+/// A journal below this size, in bytes, is never rewritten.
+const REWRITE_FROM: u64 = 1 << 20;
+
+/// One open journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    /// Length after the last rewrite.
+    compact: u64,
+    dirty: bool,
+}
+
+impl Journal {
+    /// Opens or makes the journal and hands every whole entry to `replay`, oldest first.
+    pub(crate) fn open(path: &Path, mut replay: impl FnMut(&[u8])) -> io::Result<Self> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let mut length = MAGIC.len();
+        if bytes.len() < MAGIC.len() {
+            file.set_len(0)?;
+            file.write_all_at(MAGIC, 0)?;
+        } else if !bytes.starts_with(MAGIC) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{} is not a journal of this broker", path.display()),
+            ));
+        } else {
+            let mut reader = Reader::new(&bytes);
+            let _ = reader.take(MAGIC.len(), "magic");
+            while let Some(entry) = next_entry(&mut reader) {
+                replay(entry);
+                length = reader.position();
+            }
+            if length < bytes.len() {
+                tracing::warn!(
+                    file = %path.display(),
+                    bytes = bytes.len() - length,
+                    "cut a torn end off the journal"
+                );
+                file.set_len(length as u64)?;
+            }
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            length: length as u64,
+            compact: length as u64,
+            dirty: false,
+        })
+    }
+
+    /// Appends entries in one write; on failure the file is as it was.
+    pub(crate) fn append(&mut self, entries: &[Vec<u8>]) -> io::Result<()> {
+        let bytes = frame(entries)?;
+        if let Err(error) = self.file.write_all_at(&bytes, self.length) {
+            let _ = self.file.set_len(self.length);
+            return Err(error);
+        }
+        self.length += bytes.len() as u64;
+        self.dirty = true;
+        Ok(())
+    }
+
+    /// True when most of the file has been overtaken by later entries.
+    pub(crate) fn wants_rewrite(&self) -> bool {
+        self.length > REWRITE_FROM && self.length > self.compact.saturating_mul(4)
+    }
+
+    /// Replaces everything by `entries`, durably.
+    pub(crate) fn rewrite(&mut self, entries: &[Vec<u8>]) -> io::Result<()> {
+        let beside = self.path.with_extension("new");
+        let bytes = frame(entries)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&beside)?;
+        file.write_all_at(MAGIC, 0)?;
+        file.write_all_at(&bytes, MAGIC.len() as u64)?;
+        file.sync_data()?;
+        std::fs::rename(&beside, &self.path)?;
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
+        self.file = file;
+        self.length = (MAGIC.len() + bytes.len()) as u64;
+        self.compact = self.length;
+        Ok(())
+    }
+
+    /// Makes what was appended durable.
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        if self.dirty {
+            self.file.sync_data()?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+}
+
+fn next_entry<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
+    let length = reader.u32("length").ok()?;
+    let crc = reader.u32("crc").ok()?;
+    let length = usize::try_from(length).ok()?;
+    if length > ENTRY_LIMIT {
+        return None;
+    }
+    let entry = reader.take(length, "entry").ok()?;
+    (crc32c::crc32c(entry) == crc).then_some(entry)
+}
+
+fn frame(entries: &[Vec<u8>]) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for entry in entries {
+        let length = u32::try_from(entry.len())
+            .ok()
+            .filter(|_| entry.len() <= ENTRY_LIMIT)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(&crc32c::crc32c(entry).to_be_bytes());
+        bytes.extend_from_slice(entry);
+    }
+    Ok(bytes)
+}

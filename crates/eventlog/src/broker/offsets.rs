@@ -1,0 +1,180 @@
+//! Committed offsets of groups, in `offsets.journal`; keyed by topic id, so that a topic made anew
+//! inherits none.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use super::journal::Journal;
+use super::wire::{Reader, WireError, Writer};
+
+/// What a group said of one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub(crate) offset: i64,
+    pub(crate) metadata: String,
+    /// When, in milliseconds since the Unix epoch.
+    pub(crate) at: i64,
+}
+
+type Place = (Uuid, i32);
+type Groups = BTreeMap<String, BTreeMap<Place, Committed>>;
+
+#[derive(Debug)]
+pub(crate) struct Offsets {
+    state: Mutex<(Groups, Journal)>,
+}
+
+impl Offsets {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let mut groups = Groups::new();
+        let journal = Journal::open(path, |entry| {
+            let _ = replay(entry, &mut groups);
+        })?;
+        Ok(Self {
+            state: Mutex::new((groups, journal)),
+        })
+    }
+
+    pub(crate) fn commit(&self, group: &str, rows: Vec<(Place, Committed)>) -> io::Result<()> {
+        let entries: Vec<_> = rows
+            .iter()
+            .map(|(place, committed)| commit_entry(group, place, committed))
+            .collect();
+        let mut guard = self.state.lock();
+        let (groups, journal) = &mut *guard;
+        journal.append(&entries)?;
+        groups.entry(group.to_owned()).or_default().extend(rows);
+        tidy(groups, journal)
+    }
+
+    pub(crate) fn get(&self, group: &str, topic: Uuid, partition: i32) -> Option<Committed> {
+        let guard = self.state.lock();
+        guard.0.get(group)?.get(&(topic, partition)).cloned()
+    }
+
+    /// Everything a group committed.
+    pub(crate) fn of_group(&self, group: &str) -> Vec<(Place, Committed)> {
+        let guard = self.state.lock();
+        let rows = guard.0.get(group).into_iter().flatten();
+        rows.map(|(place, row)| (*place, row.clone())).collect()
+    }
+
+    /// Every group that committed anything, with the time of its last commit.
+    pub(crate) fn groups(&self) -> Vec<(String, i64)> {
+        let guard = self.state.lock();
+        let newest = |rows: &BTreeMap<Place, Committed>| rows.values().map(|row| row.at).max();
+        guard
+            .0
+            .iter()
+            .map(|(group, rows)| (group.clone(), newest(rows).unwrap_or(0)))
+            .collect()
+    }
+
+    pub(crate) fn delete_group(&self, group: &str) -> io::Result<bool> {
+        let mut guard = self.state.lock();
+        let (groups, journal) = &mut *guard;
+        if !groups.contains_key(group) {
+            return Ok(false);
+        }
+        let mut entry = Writer::default();
+        entry.i8(2).text(group);
+        journal.append(&[entry.into_bytes()])?;
+        groups.remove(group);
+        tidy(groups, journal)?;
+        Ok(true)
+    }
+
+    pub(crate) fn delete_topic(&self, topic: Uuid) -> io::Result<()> {
+        let mut guard = self.state.lock();
+        let (groups, journal) = &mut *guard;
+        let mut entry = Writer::default();
+        entry.i8(3).raw(topic.as_bytes());
+        journal.append(&[entry.into_bytes()])?;
+        forget_topic(groups, topic);
+        Ok(())
+    }
+
+    /// What retention must keep of a partition: the slowest offset of any group that committed on
+    /// the topic; a group that did so only elsewhere on it may still need all. `None`: no group.
+    pub(crate) fn floor(&self, topic: Uuid, partition: i32) -> Option<i64> {
+        let guard = self.state.lock();
+        let of_topic = (topic, 0)..=(topic, i32::MAX);
+        guard
+            .0
+            .values()
+            .filter(|rows| rows.range(of_topic.clone()).next().is_some())
+            .map(|rows| rows.get(&(topic, partition)).map_or(0, |row| row.offset))
+            .min()
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.state.lock().1.sync()
+    }
+}
+
+/// Entry kinds: 1 commit, 2 group deleted, 3 topic deleted.
+fn commit_entry(group: &str, place: &Place, committed: &Committed) -> Vec<u8> {
+    let mut entry = Writer::default();
+    entry.i8(1).text(group).raw(place.0.as_bytes()).i32(place.1);
+    entry.i64(committed.offset).text(&committed.metadata);
+    entry.i64(committed.at);
+    entry.into_bytes()
+}
+
+fn tidy(groups: &Groups, journal: &mut Journal) -> io::Result<()> {
+    if !journal.wants_rewrite() {
+        return Ok(());
+    }
+    let mut entries = Vec::new();
+    for (group, rows) in groups {
+        entries.extend(
+            rows.iter()
+                .map(|(place, row)| commit_entry(group, place, row)),
+        );
+    }
+    journal.rewrite(&entries)
+}
+
+fn forget_topic(groups: &mut Groups, topic: Uuid) {
+    for rows in groups.values_mut() {
+        rows.retain(|place, _| place.0 != topic);
+    }
+    groups.retain(|_, rows| !rows.is_empty());
+}
+
+fn replay(entry: &[u8], groups: &mut Groups) -> Result<(), WireError> {
+    let mut reader = Reader::new(entry);
+    match reader.i8("kind")? {
+        1 => {
+            let group = reader.text("group")?.to_owned();
+            let topic = topic_id(&mut reader)?;
+            let partition = reader.i32("partition")?;
+            let committed = Committed {
+                offset: reader.i64("offset")?,
+                metadata: reader.text("metadata")?.to_owned(),
+                at: reader.i64("time")?,
+            };
+            groups
+                .entry(group)
+                .or_default()
+                .insert((topic, partition), committed);
+        }
+        2 => {
+            groups.remove(reader.text("group")?);
+        }
+        3 => {
+            let topic = topic_id(&mut reader)?;
+            forget_topic(groups, topic);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn topic_id(reader: &mut Reader<'_>) -> Result<Uuid, WireError> {
+    Uuid::from_slice(reader.take(16, "topic id")?).map_err(|_| WireError::Short("topic id"))
+}
