@@ -11,10 +11,11 @@ use super::{Cause, Closed, Ground, Live, Shard};
 use crate::{
     facts::PathFacts,
     incident::{
-        Change, EndReason, Evidence, Incident, Key, Kind, Role, Severity, State, Transition,
-        insert_sorted, reason,
+        Change, EndReason, Evidence, Incident, Key, Kind, Role, State, Transition, insert_sorted,
+        reason,
     },
     rule::Finding,
+    table::Entry,
 };
 
 /// What the routes of a prefix say of one incident.
@@ -394,7 +395,7 @@ impl Shard {
         closed.retain(|key, closed| {
             let recent = now.saturating_sub(closed.at_us) <= t.reopen_within_us();
             let faded = closed.incident.end_reason == Some(EndReason::Faded) && !closed.gone;
-            let held = |entry: &crate::table::Entry| {
+            let held = |entry: &Entry| {
                 entry.routes.iter().any(|route| {
                     peers.freshness(route.slot, route.generation) != Freshness::Expired
                         && table
@@ -476,11 +477,13 @@ fn opened(key: Key, finding: &Finding, at: i64) -> Incident {
     }
 }
 
-/// Another route of the same incident: the worse severity stands, unless there was no baseline.
+/// Another route of the same incident: the worse severity stands, unless there was no baseline or
+/// the route would be of another type had it come first.
 fn join(incident: &mut Incident, finding: &Finding) -> bool {
+    let other = incident.kind != finding.kind;
     let capped = incident.reasons.contains(&reason::NO_BASELINE);
-    let severity = if capped {
-        Severity::Info
+    let severity = if capped || other {
+        incident.severity
     } else {
         incident.severity.max(finding.severity)
     };

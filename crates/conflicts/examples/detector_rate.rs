@@ -1,0 +1,150 @@
+//! How much CPU time one element costs the detector alone, with decoded records in hand.
+//!
+//! `cargo run --release -p weir-conflicts --example detector_rate`
+//!
+//! For 1, 10 and 100 peers: every peer's table is loaded as a RIB, then a stream of updates is
+//! applied of which most change the path and some withdraw. Wall time of one thread.
+
+use std::{io::Write, sync::Arc, time::Instant};
+
+use weir_conflicts::{
+    Detector, Record, Thresholds,
+    record::{Body, Control},
+};
+use weir_events::position::{TopicEpoch, WriterSeq};
+use weir_routing::{AsPath, Asn, Bogons, Nlri, PathAttributes, Peer, Prefix, Update, wire::Routes};
+
+const BLOCKS: u32 = 64;
+const PREFIXES_PER_BLOCK: u32 = 1_000;
+const PER_UPDATE: u32 = 3;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout().lock();
+    for peers in [1_u32, 10, 100] {
+        let mut detector = Detector::new(
+            TopicEpoch(1),
+            Thresholds::default(),
+            Bogons::without_documentation(),
+        );
+        let mut load = Load::default();
+        let rib: Vec<Record> = (0..peers)
+            .flat_map(|peer| (0..BLOCKS).map(move |block| (peer, block)))
+            .map(|(peer, block)| load.table(peer, block))
+            .collect();
+        let (_, seeded) = apply(&mut detector, &rib);
+        let updates: Vec<Record> = (0..300_000).map(|n| load.update(n, peers)).collect();
+        let elements = updates.len() as u64 * u64::from(PER_UPDATE);
+        let (transitions, spent) = apply(&mut detector, &updates);
+        let rate = f64::from(u32::try_from(elements)?) / spent;
+        writeln!(
+            out,
+            "{peers:>3} peers: {:>5.0} ns per element, {:>8.0} elements/s, {transitions} transitions (RIB: {seeded:.1} s)",
+            1e9 / rate,
+            rate
+        )?;
+    }
+    Ok(())
+}
+
+fn apply(detector: &mut Detector, records: &[Record]) -> (usize, f64) {
+    let (mut out, mut transitions) = (Vec::new(), 0);
+    let start = Instant::now();
+    for (offset, record) in (1..).zip(records) {
+        detector.apply(record, offset, &mut out);
+        transitions += out.len();
+        out.clear();
+    }
+    (transitions, start.elapsed().as_secs_f64())
+}
+
+/// Makes records; a small generator of its own keeps it the same everywhere.
+#[derive(Default)]
+struct Load {
+    seq: u64,
+    state: u64,
+}
+
+impl Load {
+    fn random(&mut self, below: u32) -> u32 {
+        self.state = self
+            .state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        u32::try_from((self.state >> 33) % u64::from(below)).unwrap_or_default()
+    }
+
+    fn table(&mut self, peer: u32, block: u32) -> Record {
+        let announced = (0..PREFIXES_PER_BLOCK).map(|n| nlri(block, n)).collect();
+        let update = Update {
+            attributes: Some(path(peer, block, 0)),
+            announced,
+            withdrawn: Vec::new(),
+            from_rib: true,
+        };
+        self.record(peer, update)
+    }
+
+    fn update(&mut self, n: u32, peers: u32) -> Record {
+        if n.is_multiple_of(1_000) {
+            let mut tick = self.record(0, Update::default());
+            tick.body = Body::Control(Control::Tick);
+            return tick;
+        }
+        let (peer, block) = (self.random(peers), self.random(BLOCKS));
+        let first = self.random(PREFIXES_PER_BLOCK - PER_UPDATE);
+        let nlris = (first..first + PER_UPDATE)
+            .map(|n| nlri(block, n))
+            .collect();
+        let mut update = Update::default();
+        if self.random(20) == 0 {
+            update.withdrawn = nlris;
+        } else {
+            let detour = self.random(200);
+            update.attributes = Some(path(peer, block, detour));
+            update.announced = nlris;
+        }
+        self.record(peer, update)
+    }
+
+    fn record(&mut self, peer: u32, update: Update) -> Record {
+        self.seq += 1;
+        let at = 1_767_225_600_000_000 + i64::try_from(self.seq).unwrap_or_default() * 1_000;
+        let address = std::net::Ipv4Addr::from_bits(0xc612_0000 + peer);
+        Record {
+            collector: "rrc00".to_owned(),
+            written: WriterSeq {
+                writer_epoch: 1,
+                seq: self.seq,
+            },
+            event_time_us: at,
+            receive_time_us: at,
+            synthetic: true,
+            body: Body::Routes(Routes {
+                peer: Peer::new(address.into(), Asn(1_000 + peer)),
+                update,
+                context: false,
+            }),
+        }
+    }
+}
+
+fn nlri(block: u32, n: u32) -> Nlri {
+    let address = std::net::Ipv4Addr::from_bits(((16 + block) << 20) + (n << 8));
+    Nlri {
+        prefix: Prefix::new(address.into(), 24).unwrap_or_else(|_| unreachable!("24 bits")),
+        path_id: 0,
+    }
+}
+
+fn path(peer: u32, block: u32, detour: u32) -> Arc<PathAttributes> {
+    let asns = [
+        1_000 + peer,
+        2_000 + detour,
+        3_000 + detour / 7,
+        5_000 + block,
+    ];
+    Arc::new(PathAttributes {
+        as_path: AsPath::sequence(asns.map(Asn).to_vec()),
+        ..PathAttributes::default()
+    })
+}

@@ -1,0 +1,251 @@
+//! Tells a detector a story, record by record, and says back what it made of it.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test file takes what it needs, and a broken fixture may panic"
+)]
+
+use std::sync::Arc;
+
+use weir_conflicts::{
+    Applied, Detector, Incident, Record, Thresholds, Transition,
+    incident::{Change, State},
+    record::{Body, Control},
+};
+use weir_events::position::{TopicEpoch, WriterSeq};
+use weir_routing::{Asn, Bogons, Community, PathAttributes, Peer, Update, wire::Routes};
+
+pub(crate) const MINUTE: i64 = 60_000_000;
+pub(crate) const HOUR: i64 = 60 * MINUTE;
+pub(crate) const DAY: i64 = 24 * HOUR;
+/// 2026-01-01T00:00:00Z.
+pub(crate) const START: i64 = 1_767_225_600_000_000;
+
+/// 10/8 and the documentation ASNs are no bogons here; 192.168/16 and 65000-65534 are.
+pub(crate) fn bogons() -> Bogons {
+    Bogons::parse("192.168.0.0/16\n65000-65534").unwrap()
+}
+
+pub(crate) fn asns(numbers: &[u32]) -> Vec<Asn> {
+    numbers.iter().copied().map(Asn).collect()
+}
+
+pub(crate) fn told(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// Peer `n` of rrc00: AS64500 + n % 100 at 198.18.(n / 100).(n % 100), so that 1 and 101 share an AS.
+pub(crate) fn peer(n: u32) -> Peer {
+    let address = format!("198.18.{}.{}", n / 100, n % 100);
+    Peer::new(address.parse().unwrap(), Asn(64_500 + n % 100))
+}
+
+pub(crate) struct Story {
+    pub(crate) detector: Detector,
+    pub(crate) records: Vec<Record>,
+    now: i64,
+    written: WriterSeq,
+    offset: i64,
+    context: bool,
+    all: Vec<Transition>,
+}
+
+impl Story {
+    pub(crate) fn new() -> Self {
+        Self::with(bogons())
+    }
+
+    pub(crate) fn with(bogons: Bogons) -> Self {
+        let mut story = Self {
+            detector: Detector::new(TopicEpoch(1), Thresholds::default(), bogons),
+            records: Vec::new(),
+            now: START,
+            written: WriterSeq {
+                writer_epoch: 1,
+                seq: 0,
+            },
+            offset: 0,
+            context: false,
+            all: Vec::new(),
+        };
+        story.control(Control::SourceStart);
+        story.control(Control::Tick);
+        story
+    }
+
+    pub(crate) fn context(&mut self, context: bool) -> &mut Self {
+        self.context = context;
+        self
+    }
+
+    pub(crate) fn announce(&mut self, n: u32, prefix: &str, path: &str) -> Vec<String> {
+        self.update(n, prefix, Some((path, &[])), false)
+    }
+
+    pub(crate) fn blackhole(&mut self, n: u32, prefix: &str, path: &str) -> Vec<String> {
+        self.update(n, prefix, Some((path, &[Community::BLACKHOLE])), false)
+    }
+
+    pub(crate) fn rib(&mut self, n: u32, prefix: &str, path: &str) -> Vec<String> {
+        self.update(n, prefix, Some((path, &[])), true)
+    }
+
+    pub(crate) fn withdraw(&mut self, n: u32, prefix: &str) -> Vec<String> {
+        self.update(n, prefix, None, false)
+    }
+
+    pub(crate) fn up(&mut self, n: u32) -> Vec<String> {
+        self.control(Control::PeerUp(peer(n)))
+    }
+
+    pub(crate) fn down(&mut self, n: u32) -> Vec<String> {
+        self.control(Control::PeerDown(peer(n)))
+    }
+
+    pub(crate) fn end_of_rib(&mut self, n: u32) -> Vec<String> {
+        self.control(Control::EndOfRib(Some(peer(n))))
+    }
+
+    /// Lets time pass in one Tick.
+    pub(crate) fn pass(&mut self, span: i64) -> Vec<String> {
+        self.now += span;
+        self.control(Control::Tick)
+    }
+
+    pub(crate) fn next_life(&mut self) {
+        self.written = WriterSeq {
+            writer_epoch: 2,
+            seq: 0,
+        };
+    }
+
+    pub(crate) fn send_again(&mut self) -> Applied {
+        let record = self.records.last().unwrap().clone();
+        self.apply(record).0
+    }
+
+    pub(crate) fn sent_in_an_earlier_life(&mut self, n: u32, prefix: &str, path: &str) -> Applied {
+        let body = routes(n, prefix, Some((path, &[])), false, false);
+        let record = self.record(body);
+        self.apply(Record {
+            written: WriterSeq {
+                writer_epoch: 1,
+                seq: 999,
+            },
+            ..record
+        })
+        .0
+    }
+
+    /// The state after the last transition.
+    pub(crate) fn last(&self) -> &Incident {
+        &self.all.last().expect("nothing was told").incident
+    }
+
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.all.iter().map(line).collect()
+    }
+
+    pub(crate) fn control(&mut self, control: Control) -> Vec<String> {
+        self.send(Body::Control(control))
+    }
+
+    fn update(
+        &mut self,
+        n: u32,
+        prefix: &str,
+        announced: Option<(&str, &[Community])>,
+        rib: bool,
+    ) -> Vec<String> {
+        let body = routes(n, prefix, announced, rib, self.context);
+        self.send(body)
+    }
+
+    fn send(&mut self, body: Body) -> Vec<String> {
+        self.written.seq += 1;
+        let record = self.record(body);
+        let (applied, told) = self.apply(record);
+        assert_eq!(applied, Applied::New);
+        told
+    }
+
+    fn record(&self, body: Body) -> Record {
+        Record {
+            collector: "rrc00".into(),
+            written: self.written,
+            event_time_us: self.now,
+            receive_time_us: self.now + 5,
+            synthetic: false,
+            body,
+        }
+    }
+
+    fn apply(&mut self, record: Record) -> (Applied, Vec<String>) {
+        let mut out = Vec::new();
+        self.offset += 1;
+        let applied = self.detector.apply(&record, self.offset, &mut out);
+        self.records.push(record);
+        let lines = out.iter().map(line).collect();
+        self.all.extend(out);
+        (applied, lines)
+    }
+}
+
+fn routes(
+    n: u32,
+    prefix: &str,
+    announced: Option<(&str, &[Community])>,
+    from_rib: bool,
+    context: bool,
+) -> Body {
+    let nlri = vec![prefix.parse::<weir_routing::Prefix>().unwrap().into()];
+    let mut update = Update {
+        from_rib,
+        ..Update::default()
+    };
+    match announced {
+        None => update.withdrawn = nlri,
+        Some((path, communities)) => {
+            update.announced = nlri;
+            update.attributes = Some(Arc::new(PathAttributes {
+                as_path: path.parse().unwrap(),
+                communities: communities.to_vec(),
+                ..PathAttributes::default()
+            }));
+        }
+    }
+    Body::Routes(Routes {
+        peer: peer(n),
+        update,
+        context,
+    })
+}
+
+/// "change type severity state [end reason] [reasons]", in lower case.
+pub(crate) fn line(transition: &Transition) -> String {
+    let of = &transition.incident;
+    let mut words = vec![
+        match of.change {
+            Change::Opened => "opened",
+            Change::Confirmed => "confirmed",
+            Change::Updated => "updated",
+            Change::Ended => "ended",
+            Change::Reopened => "reopened",
+        }
+        .to_owned(),
+        of.kind.name().to_owned(),
+        format!("{:?}", of.severity).to_lowercase(),
+        format!("{:?}", of.state).to_lowercase(),
+    ];
+    if of.state == State::Ended {
+        let why = format!("{:?}", of.end_reason.unwrap());
+        words.push(if why == "BecameStable" {
+            "became-stable".into()
+        } else {
+            why.to_lowercase()
+        });
+    }
+    words.extend(of.reasons.iter().map(|reason| (*reason).to_owned()));
+    words.join(" ")
+}
