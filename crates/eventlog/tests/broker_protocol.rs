@@ -1,6 +1,8 @@
 //! The checklist of the embedded broker, through the real client. With `WEIR_KAFKA=host:port` the
 //! same checks run against that cluster as well.
 
+#![expect(clippy::unwrap_used, reason = "a check fails by panicking")]
+
 #[path = "broker/checks.rs"]
 mod checks;
 
