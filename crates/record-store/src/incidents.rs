@@ -52,14 +52,17 @@ const ASNS: &str = "
 INSERT OR IGNORE INTO incident_asns
 SELECT a.value, i.value->>'id' FROM json_each(?1) i, json_each(i.value, '$.asns') a";
 
-/// Keeps the opening and the newest 255 transitions of each incident of the batch.
+/// Keeps the opening and the newest 255 transitions of each id: one walk over its history.
 const PRUNE: &str = "
+WITH kept AS MATERIALIZED (
+  SELECT i.value AS id,
+    (SELECT version FROM incident_history WHERE incident_id = i.value
+     ORDER BY version DESC LIMIT 1 OFFSET 254) AS floor,
+    (SELECT min(version) FROM incident_history WHERE incident_id = i.value) AS opening
+  FROM json_each(?1) i)
 DELETE FROM incident_history WHERE (incident_id, version) IN (
-  SELECT h.incident_id, h.version FROM json_each(?1) i JOIN incident_history h
-    ON h.incident_id = i.value->>'id'
-  WHERE h.version < (SELECT version FROM incident_history n WHERE n.incident_id = h.incident_id
-                     ORDER BY version DESC LIMIT 1 OFFSET 254)
-    AND h.version > (SELECT min(version) FROM incident_history m WHERE m.incident_id = h.incident_id))";
+  SELECT h.incident_id, h.version FROM kept k JOIN incident_history h
+    ON h.incident_id = k.id AND h.version > k.opening AND h.version < k.floor)";
 
 const POSITION: &str = "
 INSERT INTO sink_positions (sink, partition, next_offset, fence) VALUES (?1, ?2, ?3, ?4)
@@ -90,7 +93,7 @@ impl RecordStore {
         next_offset: i64,
         fence: StoreFence,
     ) -> Result<(), RecordError> {
-        let (latest, all) = encode(incidents)?;
+        let Batch { latest, all, ids } = encode(incidents)?;
         let mut guard = self.sqlite().writer.lock().await;
         let writer = open(&mut guard)?;
         let failed = || RecordError::statement("record incidents");
@@ -111,7 +114,7 @@ impl RecordStore {
                 (UPSERT, &latest),
                 (HISTORY, &all),
                 (ASNS, &all),
-                (PRUNE, &latest),
+                (PRUNE, &ids),
             ] {
                 sqlx::query(statement)
                     .bind(rows)
@@ -310,8 +313,17 @@ impl RecordStore {
     }
 }
 
-/// JSON of the last state of each id, and of every state, in order.
-fn encode(incidents: &[v1::Incident]) -> Result<(String, String), RecordError> {
+/// JSON texts for the statements of one batch.
+struct Batch {
+    /// The last state of each id.
+    latest: String,
+    /// Every state, in order.
+    all: String,
+    /// The ids.
+    ids: String,
+}
+
+fn encode(incidents: &[v1::Incident]) -> Result<Batch, RecordError> {
     let mut latest = BTreeMap::new();
     let mut all = Vec::with_capacity(incidents.len());
     for wire in incidents {
@@ -326,11 +338,13 @@ fn encode(incidents: &[v1::Incident]) -> Result<(String, String), RecordError> {
             *slot = (row.version, json);
         }
     }
+    let ids = latest.keys().cloned().map(Value::from).collect();
     let latest = latest.into_values().map(|(_, json)| json).collect();
-    Ok((
-        Value::Array(latest).to_string(),
-        Value::Array(all).to_string(),
-    ))
+    Ok(Batch {
+        latest: Value::Array(latest).to_string(),
+        all: Value::Array(all).to_string(),
+        ids: Value::Array(ids).to_string(),
+    })
 }
 
 fn open(guard: &mut Option<SqliteConnection>) -> Result<&mut SqliteConnection, RecordError> {

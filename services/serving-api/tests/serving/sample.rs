@@ -265,10 +265,7 @@ fn feature_rows() -> Vec<FeatureRow> {
                 },
             version: Version::new(TopicEpoch(1), n, false),
             features: vec![
-                Feature::new(
-                    "session_state",
-                    Some("established".to_owned()).map(Value::Text),
-                ),
+                Feature::new("session_state", Some(Value::Text("established".to_owned()))),
                 Feature::new("peer_uptime_seconds", Some(Value::Int64(86_400 * n + 311))),
                 Feature::new("hold_time", None::<Value>),
                 Feature::new("prefix_count", Some(Value::Int64(245_000 + n * 311))),
