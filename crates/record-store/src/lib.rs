@@ -15,6 +15,7 @@ pub mod export;
 pub mod filter;
 mod incident;
 mod incidents;
+mod search;
 mod sqlite;
 
 pub use blocking::BlockingRecordStore;
