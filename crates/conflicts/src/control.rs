@@ -1,8 +1,8 @@
 //! The control shard: what every record of the partition passes, whatever block it is of.
 //!
 //! A function of the records alone, never of what the blocks make of them: after a restart it is
-//! replayed from P0 while each block waits for its own Pb (detector.md 18 in the design: a block
-//! then meets the very control shard that it met the first time).
+//! replayed from P0 while each block waits for its own Pb, and so meets the very control shard that
+//! it met the first time.
 
 use std::collections::BTreeMap;
 

@@ -76,7 +76,7 @@ impl Table {
             |route: &Route| peers.freshness(route.slot, route.generation) == Freshness::Fresh;
         if voice.from_rib && entry.routes.get(slot, path_id).is_some_and(fresh) {
             // The dump may be older than what the peer has said since.
-            return mark_from_rib(paths, entry, path, now, t, peers);
+            return mark_from_rib(paths, entry, path, now, t);
         }
         let mut changed = false;
         for earlier in voice.earlier {
@@ -116,7 +116,7 @@ impl Table {
             entry.history.note(origin, now, present, t);
         }
         if voice.from_rib {
-            mark_from_rib(paths, entry, path, now, t, peers);
+            mark_from_rib(paths, entry, path, now, t);
         }
         true
     }
@@ -265,7 +265,6 @@ fn mark_from_rib(
     path: PathRef,
     now: i64,
     t: &Thresholds,
-    _peers: &Peers,
 ) -> bool {
     let Some(origin) = paths.facts(path).and_then(|facts| facts.origin.as_ref()) else {
         return false;
