@@ -7,7 +7,7 @@ use serde::Deserialize;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Records taken from the log at once.
-    pub batch_records: usize,
+    pub batch: usize,
     /// Milliseconds between commits of a task's state.
     pub checkpoint_ms: u64,
     /// Records after which a task's state is committed in any case.
@@ -23,7 +23,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            batch_records: 4096,
+            batch: 4096,
             checkpoint_ms: 1000,
             checkpoint_records: 50_000,
             history_rows: 20_000,

@@ -85,7 +85,7 @@ impl HistoryWriter {
         let idle = Duration::from_millis(self.config.history_idle_ms);
         let mut quiet = Instant::now();
         loop {
-            match assignment.next(self.config.batch_records, SILENCE.min(idle))? {
+            match assignment.next(self.config.batch, SILENCE.min(idle))? {
                 Next::Batch(batch) => {
                     quiet = Instant::now();
                     for record in batch.iter() {

@@ -41,7 +41,7 @@ impl OnlineWriter {
             .position(FEATURE_ROWS.name, partition, start, end);
         let (mut rows_in, mut rows_out) = (0, 0);
         loop {
-            match assignment.next(self.config.batch_records, SILENCE)? {
+            match assignment.next(self.config.batch, SILENCE)? {
                 Next::Batch(batch) => {
                     let rows = decode_all(&batch, partition, &self.dead_letters)?;
                     // What was put aside must be in the log before the position passes it.

@@ -73,7 +73,7 @@ impl Materializer {
         };
         task.report(&assignment);
         loop {
-            match assignment.next(self.config.batch_records, SILENCE)? {
+            match assignment.next(self.config.batch, SILENCE)? {
                 Next::Batch(batch) => {
                     for record in batch.iter() {
                         task.apply(&assignment, &record)?;

@@ -60,9 +60,9 @@ impl Laptop {
         self.folder.path().join(name)
     }
 
-    fn run(&self, batch_records: usize) -> Running {
+    fn run(&self, batch: usize) -> Running {
         let config = Config {
-            batch_records,
+            batch,
             history_rows: 50,
             history_idle_ms: 50,
             ..Config::default()
@@ -87,8 +87,8 @@ impl Laptop {
     }
 
     /// Runs until everything in the log is in the stores, and stops.
-    fn catch_up(&self, batch_records: usize) {
-        let running = self.run(batch_records);
+    fn catch_up(&self, batch: usize) {
+        let running = self.run(batch);
         let [materializer, online, history] = running.statuses() else {
             unreachable!("three stages")
         };
@@ -303,12 +303,12 @@ impl Writer {
 #[test]
 fn batches_of_every_size_give_the_same_rows() {
     let mut runs = Vec::new();
-    for batch_records in [1, 64, 4096] {
+    for batch in [1, 64, 4096] {
         let laptop = Laptop::start();
         let mut writer = Writer::new(&laptop.log);
         writer.play(0..SECONDS);
         writer.end();
-        laptop.catch_up(batch_records);
+        laptop.catch_up(batch);
         runs.push((laptop.online_rows(), laptop.history_rows()));
     }
     let (online, history) = &runs[0];

@@ -1,0 +1,196 @@
+//! A made-up day of BGP that raises every type of incident many times: opened by one vantage
+//! point, confirmed by others, ended, opened again, faded, gone with a lost session.
+//!
+//! Prefixes from 240/4 and 10/8, private and documentation ASNs; its own list of bogons leaves
+//! those out (the real list holds them all). Deterministic.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use serde_json::{Value, json};
+
+/// Incidents of each type that the load opens at least.
+pub(crate) const OF_EACH_TYPE: u32 = 24;
+
+/// 2026-01-01T00:00:00Z, in seconds.
+const BASE: f64 = 1_767_225_600.0;
+/// Origins are stable a day after their first announcement; the trouble begins an hour later.
+const TROUBLE: f64 = BASE + 25.0 * 3_600.0;
+const PEERS: u32 = 8;
+
+/// What counts as bogus in this load: private addresses of RFC 1918 other than 10/8, one ASN.
+pub(crate) const BOGONS: &str = "192.168.0.0/16\n65535\n";
+
+/// One line of input: when, and the frame.
+type Line = (f64, Value);
+
+/// Writes the load as RIS Live frames, in two files that overlap in time.
+pub(crate) fn write(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    let mut lines = baseline();
+    lines.extend(trouble());
+    lines.extend(noise());
+    lines.sort_by(|a, b| a.0.total_cmp(&b.0));
+    for (name, parity) in [("even", 0), ("odd", 1)] {
+        let mut text = String::new();
+        for (index, (_, frame)) in lines.iter().enumerate() {
+            if index % 2 == parity {
+                writeln!(text, "{frame}").unwrap();
+            }
+        }
+        fs::write(folder.join(format!("{name}.jsonl")), text).unwrap();
+    }
+}
+
+/// Every network's prefix by its rightful origin, at every vantage point but for those that only
+/// the first one sees (they make `origin-change`: nobody keeps the old origin).
+fn baseline() -> Vec<Line> {
+    let mut lines = Vec::new();
+    for network in 0..4 * OF_EACH_TYPE {
+        let seen_by = if role(network) == 1 { 1 } else { PEERS };
+        for peer in 0..seen_by {
+            let at = BASE + f64::from(network) + f64::from(peer) / 10.0;
+            lines.push((at, announce(at, peer, &prefix(network), &[rightful(network)])));
+        }
+    }
+    // A day without a hole: a record more than an hour after the one before it is a wrong clock.
+    for quarter in 1..100 {
+        for file in 0..2 {
+            let at = BASE + f64::from(quarter) * 900.0 + f64::from(file);
+            lines.push((at, announce(at, 5, "10.250.0.0/16", &[64_718 + file, 64_720])));
+        }
+    }
+    lines
+}
+
+fn trouble() -> Vec<Line> {
+    let mut lines = Vec::new();
+    for turn in 0..OF_EACH_TYPE {
+        let start = TROUBLE + f64::from(turn) * 40.0;
+        let moas = prefix(turn * 4);
+        let moved = prefix(turn * 4 + 1);
+        let part = format!("{}.{}.128.0/20", first_octet(turn * 4 + 2), second_octet(turn * 4 + 2));
+        let bogus = format!("192.168.{turn}.0/24");
+        let strange = format!("10.{turn}.0.0/16");
+        let looped = format!("10.{}.0.0/16", 100 + turn);
+        let thief = 64_900 + turn;
+        let stories: [(&str, Vec<u32>); 6] = [
+            (&moas, vec![64_701, thief]),
+            (&moved, vec![64_702, thief]),
+            (&part, vec![64_703, thief]),
+            (&bogus, vec![64_704, thief]),
+            (&strange, vec![65_535, thief]),
+            (&looped, vec![64_705, 64_706, 64_705, thief]),
+        ];
+        for (index, (prefix, tail)) in (0_u32..).zip(&stories) {
+            let mut at = start + f64::from(index) * 3.0;
+            // One vantage point, or enough of them to confirm.
+            let carriers = if turn % 3 == 0 { 1 } else { 4 };
+            for peer in 0..carriers {
+                at += 0.25;
+                lines.push((at, announce(at, peer, prefix, tail)));
+            }
+            if turn % 2 == 0 {
+                lines.extend(end(at + 60.0, carriers, prefix));
+            }
+            if turn % 4 == 0 {
+                // Within ten minutes: the same incident again, from a vantage point not seen before.
+                let again = at + 200.0;
+                lines.push((again, announce(again, 6, prefix, tail)));
+                lines.push((again + 20.0, withdraw(again + 20.0, 6, prefix)));
+            }
+        }
+    }
+    lines
+}
+
+fn end(at: f64, carriers: u32, prefix: &str) -> Vec<Line> {
+    (0..carriers)
+        .map(|peer| {
+            let at = at + f64::from(peer);
+            (at, withdraw(at, peer, prefix))
+        })
+        .collect()
+}
+
+/// Sessions that fall and rise, repetitions, and two quiet hours at the end in which suspected
+/// incidents fade.
+fn noise() -> Vec<Line> {
+    let mut lines = Vec::new();
+    for step in 0..1_200_u32 {
+        let at = TROUBLE + f64::from(step) * 2.0;
+        let peer = step % PEERS;
+        let network = (step * 7) % (4 * OF_EACH_TYPE);
+        if role(network) != 1 {
+            lines.push((at, announce(at, peer, &prefix(network), &[64_710 + step % 5, rightful(network)])));
+        }
+        if step % 300 == 299 {
+            lines.push((at + 0.5, state(at + 0.5, 7, "down")));
+            lines.push((at + 30.0, state(at + 30.0, 7, "connected")));
+        }
+    }
+    for minute in 0..120 {
+        let at = TROUBLE + 2_500.0 + f64::from(minute) * 60.0;
+        lines.push((at, announce(at, 5, "10.250.0.0/16", &[64_719, 64_720])));
+    }
+    lines
+}
+
+/// 0 = moas, 1 = origin-change, 2 = sub-prefix, 3 = bystander.
+fn role(network: u32) -> u32 {
+    network % 4
+}
+
+fn first_octet(network: u32) -> u32 {
+    240 + network % 14
+}
+
+fn second_octet(network: u32) -> u32 {
+    network
+}
+
+fn prefix(network: u32) -> String {
+    format!("{}.{}.0.0/16", first_octet(network), second_octet(network))
+}
+
+fn rightful(network: u32) -> u32 {
+    64_600 + network
+}
+
+fn announce(at: f64, peer: u32, prefix: &str, tail: &[u32]) -> Value {
+    let path: Vec<_> = [asn(peer), 64_550 + peer].into_iter().chain(tail.iter().copied()).collect();
+    message(at, peer, json!({
+        "type": "UPDATE",
+        "path": path,
+        "origin": "igp",
+        "announcements": [{ "next_hop": address(peer), "prefixes": [prefix] }],
+    }))
+}
+
+fn withdraw(at: f64, peer: u32, prefix: &str) -> Value {
+    message(at, peer, json!({ "type": "UPDATE", "withdrawals": [prefix] }))
+}
+
+fn state(at: f64, peer: u32, state: &str) -> Value {
+    message(at, peer, json!({ "type": "RIS_PEER_STATE", "state": state }))
+}
+
+fn message(at: f64, peer: u32, more: Value) -> Value {
+    let mut data = json!({
+        "timestamp": at,
+        "peer": address(peer),
+        "peer_asn": asn(peer).to_string(),
+        "host": "rrc99",
+    });
+    if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {
+        data.extend(more);
+    }
+    json!({ "type": "ris_message", "data": data })
+}
+
+fn asn(peer: u32) -> u32 {
+    64_496 + peer
+}
+
+fn address(peer: u32) -> String {
+    format!("192.0.2.{}", peer + 1)
+}

@@ -1,0 +1,14 @@
+//! Stories told against the running system: the real binary, real files, real crashes.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a story that cannot be told has failed"
+)]
+
+mod bad_input;
+mod kills;
+mod load;
+mod page;
+mod program;
+mod replay;

@@ -1,0 +1,97 @@
+//! Runs the real `weir`, built in the profile of the tests, against a folder of its own.
+
+use std::{
+    collections::BTreeMap,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+/// Longest that any one run may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(240);
+
+/// The binary; built once per test run.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--package", "weir"])
+            .status()
+            .unwrap();
+        assert!(built.success(), "weir does not build");
+        // The test binary stands in target/<profile>/deps.
+        let profile = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+        profile.join("weir")
+    })
+}
+
+/// `weir` with these arguments, quiet, with none of the caller's settings.
+pub(crate) fn weir<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(binary());
+    command.args(arguments).env("RUST_LOG", "warn").stdin(Stdio::null());
+    for (name, _) in std::env::vars() {
+        if name.starts_with("WEIR_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs to the end, or fails the test after `LIMIT`.
+pub(crate) fn finish(mut command: Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id();
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    match finished.recv_timeout(LIMIT) {
+        Ok(output) => output.unwrap(),
+        Err(_) => {
+            kill(id);
+            panic!("weir did not end within {LIMIT:?}: {command:?}");
+        }
+    }
+}
+
+/// Kills the process at once, as `kill -9` does.
+pub(crate) fn kill(id: u32) {
+    let process = rustix::process::Pid::from_raw(i32::try_from(id).unwrap()).unwrap();
+    let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
+}
+
+/// Runs for `moment`, then kills; true when it was still running.
+pub(crate) fn kill_after(mut command: Command, moment: Duration) -> bool {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + moment;
+    while Instant::now() < deadline {
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+    end(&mut child);
+    true
+}
+
+/// Kills and reaps.
+pub(crate) fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// True when the process died by `kill -9`.
+pub(crate) fn was_killed(status: ExitStatus) -> bool {
+    status.signal() == Some(rustix::process::Signal::KILL.as_raw())
+}
+
+/// What a replay exports, by file name.
+pub(crate) fn exported(folder: &Path) -> BTreeMap<&'static str, String> {
+    ["incidents", "features", "windows"]
+        .into_iter()
+        .map(|name| {
+            let path = folder.join(format!("{name}.ndjson"));
+            (name, std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        })
+        .collect()
+}
