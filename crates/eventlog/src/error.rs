@@ -75,6 +75,20 @@ pub enum LogError {
         /// One past the last offset.
         end: i64,
     },
+    /// Offsets of our topics have no holes; the client has skipped records.
+    #[error(
+        "{topic}/{partition}: offset {found} came after {expected} was due: records were skipped"
+    )]
+    Gap {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: u32,
+        /// The offset that was due.
+        expected: i64,
+        /// The offset that came.
+        found: i64,
+    },
     /// The topic on the broker differs from the table in `weir_events::topics`.
     #[error(
         "topic {topic} has {found} partitions, {wanted} are wanted; a keyed topic never changes in place: delete it and replay"

@@ -81,6 +81,11 @@ impl Voice {
 impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let client = self.client.as_str();
+        // We know what we set; librdkafka calls the gapless guarantee experimental each time.
+        if facility == "CONFWARN" {
+            tracing::debug!(target: "librdkafka", client, facility, "{message}");
+            return;
+        }
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert

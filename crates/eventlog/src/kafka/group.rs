@@ -155,13 +155,21 @@ impl Member {
         Ok(Queue(queue))
     }
 
-    /// Takes the partitions over, all paused. They begin at the end of the log, so that nothing is
-    /// fetched in vain before [`Self::seek`].
+    /// Takes the partitions over, all paused.
+    ///
+    /// They begin at offset 0, and nothing is fetched from there, because they are paused before
+    /// they are assigned. A logical offset (end, stored) would be asked for, and librdkafka asks
+    /// again half a second after an answer that a seek has overtaken: the partition would jump to
+    /// the end of the log in silence (`rd_kafka_toppar_handle_Offset`, 2.12.1).
     pub(crate) fn accept(&self, partitions: &[u32]) -> Result<(), LogError> {
-        let list = self.list(partitions.iter().map(|partition| (*partition, Offset::End)))?;
+        let list = self.list(
+            partitions
+                .iter()
+                .map(|partition| (*partition, Offset::Offset(0))),
+        )?;
         self.consumer
-            .incremental_assign(&list)
-            .and_then(|()| self.consumer.pause(&list))
+            .pause(&list)
+            .and_then(|()| self.consumer.incremental_assign(&list))
             .map_err(|error| failed(format!("assign {}", self.topic.name), &error))
     }
 

@@ -193,7 +193,7 @@ impl Assignment {
     /// the first one. [`Next::Idle`] = nothing came.
     ///
     /// # Errors
-    /// When the position is no longer in the log, or the client cannot read the partition at all.
+    /// When the position is no longer in the log, when records were skipped, or the client cannot read the partition at all.
     pub fn next(&mut self, max_records: usize, wait: Duration) -> Result<Next, LogError> {
         let Some(mut position) = self.position else {
             return Err(self.misuse("next was called before resume_at"));
@@ -212,12 +212,15 @@ impl Assignment {
             while batch.len() < max_records.max(1) && batch.bytes() < BATCH_BYTES {
                 let taken = self.queue.take(&self.topic, |queued| match queued {
                     Queued::Record(record) => {
+                        self.at_end = false;
+                        if record.offset > position {
+                            return Taken::Skipped(record.offset);
+                        }
                         // A refetch may begin before the position.
-                        if record.offset >= position {
-                            position = record.offset + 1;
+                        if record.offset == position {
+                            position += 1;
                             batch.push(&record);
                         }
-                        self.at_end = false;
                         Taken::More
                     }
                     Queued::End => {
@@ -234,6 +237,14 @@ impl Assignment {
                     Taken::Empty => break,
                     Taken::Gone => {
                         self.broken = Some(self.out_of_range(position, self.log_range()?));
+                    }
+                    Taken::Skipped(found) => {
+                        self.broken = Some(LogError::Gap {
+                            topic: self.topic.name.to_owned(),
+                            partition: self.partition,
+                            expected: position,
+                            found,
+                        });
                     }
                     Taken::Failed(error) => self.broken = Some(error),
                 }
@@ -310,5 +321,6 @@ enum Taken {
     More,
     Empty,
     Gone,
+    Skipped(i64),
     Failed(LogError),
 }
