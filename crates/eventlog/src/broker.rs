@@ -16,6 +16,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 
 use node::Node;
 
@@ -32,7 +33,12 @@ mod producers;
 mod request;
 mod segment;
 mod topics;
+#[cfg(test)]
+mod trial;
 mod wire;
+
+/// Between two attempts to accept when the system refuses.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// When written records are made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +222,10 @@ impl Broker {
     /// Makes durable all that was acknowledged before the call.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When the disk refuses. A failed fsync is final for what it should have covered: that
+    /// partition refuses further records with `KAFKA_STORAGE_ERROR` and every later sync errs too,
+    /// until a broker is started on the directory again, because the system may have dropped the
+    /// bytes and would not say so twice.
     pub fn sync(&self) -> io::Result<()> {
         self.running.node.sync()
     }
@@ -313,7 +322,7 @@ async fn accept(node: &Arc<Node>, listener: &TcpListener) {
             Err(error) => {
                 // Out of file descriptors, most likely: a pause lets connections end.
                 tracing::error!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep_until(Instant::now() + ACCEPT_PAUSE).await;
                 continue;
             }
         };
@@ -348,12 +357,17 @@ async fn keep_durable(node: &Arc<Node>) {
     };
     let mut clock = tokio::time::interval(interval.max(Duration::from_millis(1)));
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = String::new();
     loop {
         clock.tick().await;
         let node = Arc::clone(node);
         let synced = tokio::task::spawn_blocking(move || node.sync()).await;
-        if let Ok(Err(error)) = synced {
+        // A failure lasts, so it is told once and not at every tick.
+        if let Ok(Err(error)) = synced
+            && error.to_string() != told
+        {
             tracing::error!(%error, "the log could not be made durable");
+            told = error.to_string();
         }
     }
 }

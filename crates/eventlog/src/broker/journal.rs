@@ -25,6 +25,8 @@ pub(crate) struct Journal {
     /// Length after the last rewrite.
     compact: u64,
     dirty: bool,
+    /// Why an fsync failed: what was written may be lost, and a second fsync would not tell.
+    broken: Option<String>,
 }
 
 impl Journal {
@@ -42,6 +44,7 @@ impl Journal {
         if bytes.len() < MAGIC.len() {
             file.set_len(0)?;
             file.write_all_at(MAGIC, 0)?;
+            sync_folder(path)?;
         } else if !bytes.starts_with(MAGIC) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidData,
@@ -68,12 +71,15 @@ impl Journal {
             file,
             length: length as u64,
             compact: length as u64,
-            dirty: false,
+            // What an earlier run wrote is not taken for durable.
+            dirty: true,
+            broken: None,
         })
     }
 
     /// Appends entries in one write; on failure the file is as it was.
     pub(crate) fn append(&mut self, entries: &[Vec<u8>]) -> io::Result<()> {
+        self.check()?;
         let bytes = frame(entries)?;
         if let Err(error) = self.file.write_all_at(&bytes, self.length) {
             let _ = self.file.set_len(self.length);
@@ -103,23 +109,44 @@ impl Journal {
         file.write_all_at(&bytes, MAGIC.len() as u64)?;
         file.sync_data()?;
         std::fs::rename(&beside, &self.path)?;
-        if let Some(folder) = self.path.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        sync_folder(&self.path)?;
         self.file = file;
         self.length = (MAGIC.len() + bytes.len()) as u64;
         self.compact = self.length;
+        self.dirty = false;
         Ok(())
     }
 
-    /// Makes what was appended durable.
+    /// Makes what was appended durable. After a failure nothing more is taken and every sync errs,
+    /// until the journal is opened again and what is really there has been read.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.check()?;
         if self.dirty {
-            self.file.sync_data()?;
-            self.dirty = false;
+            if let Err(error) = self.file.sync_data() {
+                tracing::error!(file = %self.path.display(), %error, "an fsync failed: the journal takes nothing more");
+                self.broken = Some(error.to_string());
+            } else {
+                self.dirty = false;
+            }
         }
-        Ok(())
+        self.check()
     }
+
+    fn check(&self) -> io::Result<()> {
+        match &self.broken {
+            None => Ok(()),
+            Some(cause) => Err(io::Error::other(format!(
+                "{} could not be made durable ({cause}); start the broker again when the disk is sound",
+                self.path.display()
+            ))),
+        }
+    }
+}
+
+/// Makes the name of a file durable.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 fn next_entry<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
@@ -145,4 +172,29 @@ fn frame(entries: &[Vec<u8>]) -> io::Result<Vec<u8>> {
         bytes.extend_from_slice(entry);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_fsync_is_told_by_every_later_sync_and_stops_the_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.journal");
+        let mut journal = Journal::open(&path, |_| {}).unwrap();
+        journal.append(&[b"one".to_vec()]).unwrap();
+        // Nobody can fsync this one: EINVAL.
+        let sound = std::mem::replace(&mut journal.file, File::open("/dev/null").unwrap());
+        journal.sync().unwrap_err();
+        journal.file = sound;
+        journal.sync().unwrap_err();
+        journal.append(&[b"two".to_vec()]).unwrap_err();
+        drop(journal);
+
+        let mut entries = Vec::new();
+        let mut journal = Journal::open(&path, |entry| entries.push(entry.to_vec())).unwrap();
+        assert_eq!(entries, [b"one"]);
+        journal.sync().unwrap();
+    }
 }

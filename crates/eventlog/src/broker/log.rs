@@ -37,6 +37,46 @@ pub(crate) enum AppendError {
     Fenced,
     #[error("cannot write the log: {0}")]
     Storage(#[from] io::Error),
+    #[error("{0}")]
+    Broken(#[from] Broken),
+}
+
+/// An fsync of this log failed. The system may then have dropped what it could not write, and a
+/// second fsync would report success all the same: so the log takes nothing more, and every sync
+/// errs, until the broker is started again and has read what is really there.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(
+    "the log in {dir} could not be made durable ({cause}); start the broker again when the disk is sound"
+)]
+pub(crate) struct Broken {
+    dir: String,
+    cause: String,
+}
+
+impl From<Broken> for io::Error {
+    fn from(broken: Broken) -> Self {
+        Self::other(broken)
+    }
+}
+
+/// What one fsync has to cover; it runs outside of the log's lock.
+#[derive(Debug)]
+pub(crate) struct Unsynced {
+    file: Arc<File>,
+    base: i64,
+    size: u64,
+    /// Folders whose entries are not yet durable.
+    folders: Vec<PathBuf>,
+}
+
+impl Unsynced {
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()?;
+        for folder in &self.folders {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
+    }
 }
 
 /// One partition on disk.
@@ -50,6 +90,9 @@ pub(crate) struct Log {
     producers: Producers,
     /// (base offset, position) of the last batches of the active segment.
     recent: VecDeque<(i64, u64)>,
+    broken: Option<Broken>,
+    /// The folders above have been made durable by this run.
+    listed: bool,
 }
 
 impl Log {
@@ -85,6 +128,8 @@ impl Log {
             start,
             producers,
             recent: VecDeque::new(),
+            broken: None,
+            listed: false,
         })
     }
 
@@ -106,6 +151,9 @@ impl Log {
     /// Appends one checked batch verbatim and returns its base offset; a batch that is there
     /// already gets the offset that it has.
     pub(crate) fn append(&mut self, header: &Header, bytes: &mut [u8]) -> Result<i64, AppendError> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone().into());
+        }
         match self.producers.check(header) {
             Sequence::Next => {}
             Sequence::Duplicate(offset) => return Ok(offset),
@@ -133,8 +181,9 @@ impl Log {
     fn roll(&mut self) -> io::Result<()> {
         let base = self.active.next;
         // Durable before it is closed: only the last segment may be torn.
-        if let Some(file) = self.active.take_dirty() {
-            file.sync_data()?;
+        if self.active.is_dirty() {
+            let synced = self.active.file.sync_data();
+            self.note_sync(self.active.base, self.active.size, synced)?;
         }
         let mut snapshot = Writer::default();
         self.producers.encode(&mut snapshot);
@@ -231,9 +280,45 @@ impl Log {
             .map(|segment| (segment.max_timestamp, segment.next, segment.size))
     }
 
-    /// The file with what is not yet durable.
-    pub(crate) fn take_dirty(&mut self) -> Option<Arc<File>> {
-        self.active.take_dirty()
+    /// What is not yet durable, if anything; to be synced, and told to [`Log::note_sync`].
+    pub(crate) fn unsynced(&self) -> Result<Option<Unsynced>, Broken> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        // A partition's folder stands in its topic's, and that in the folder of all topics.
+        let folders = if self.listed { 0 } else { 3 };
+        Ok(self.active.is_dirty().then(|| Unsynced {
+            file: Arc::clone(&self.active.file),
+            base: self.active.base,
+            size: self.active.size,
+            folders: self
+                .dir
+                .ancestors()
+                .take(folders)
+                .map(Path::to_owned)
+                .collect(),
+        }))
+    }
+
+    /// How the sync of what [`Log::unsynced`] gave went.
+    pub(crate) fn synced(&mut self, what: &Unsynced, result: io::Result<()>) -> Result<(), Broken> {
+        self.note_sync(what.base, what.size, result)?;
+        self.listed = true;
+        Ok(())
+    }
+
+    fn note_sync(&mut self, base: i64, size: u64, result: io::Result<()>) -> Result<(), Broken> {
+        if let Err(error) = result {
+            let broken = Broken {
+                dir: self.dir.display().to_string(),
+                cause: error.to_string(),
+            };
+            tracing::error!(dir = broken.dir, %error, "an fsync failed: the partition takes nothing more");
+            self.broken = Some(broken);
+        } else if base == self.active.base {
+            self.active.mark_durable(size);
+        }
+        self.broken.clone().map_or(Ok(()), Err)
     }
 }
 
@@ -254,4 +339,75 @@ fn load_producers(dir: &Path, base: i64) -> Producers {
         return Producers::default();
     }
     Producers::decode(&mut reader).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::trial::{NOBODY, TIME, batch};
+
+    fn append(log: &mut Log) -> Result<i64, AppendError> {
+        let mut bytes = batch(NOBODY, TIME, &[b"record"]);
+        let header = batch::check_produced(&bytes).unwrap();
+        log.append(&header, &mut bytes)
+    }
+
+    fn sync(log: &mut Log) -> Result<(), Broken> {
+        let Some(unsynced) = log.unsynced()? else {
+            return Ok(());
+        };
+        log.synced(&unsynced, unsynced.sync())
+    }
+
+    #[test]
+    fn a_failed_fsync_is_told_by_every_later_sync_and_stops_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("topics/t/0");
+        let mut log = Log::open(&dir, 0, 1 << 20).unwrap();
+        append(&mut log).unwrap();
+        sync(&mut log).unwrap();
+        append(&mut log).unwrap();
+        // Nobody can fsync this one: EINVAL.
+        let sound = std::mem::replace(
+            &mut log.active.file,
+            Arc::new(File::open("/dev/null").unwrap()),
+        );
+        sync(&mut log).unwrap_err();
+        log.active.file = sound;
+        sync(&mut log).unwrap_err();
+        assert!(matches!(append(&mut log), Err(AppendError::Broken(_))));
+        drop(log);
+
+        let mut log = Log::open(&dir, 0, 1 << 20).unwrap();
+        assert!(log.unsynced().unwrap().is_some(), "not taken for durable");
+        sync(&mut log).unwrap();
+        assert_eq!(append(&mut log).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_sync_covers_what_was_there_when_it_began() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&folder.path().join("topics/t/0"), 0, 1 << 20).unwrap();
+        append(&mut log).unwrap();
+        let first = log.unsynced().unwrap().unwrap();
+        append(&mut log).unwrap();
+        log.synced(&first, first.sync()).unwrap();
+        assert!(
+            log.unsynced().unwrap().is_some(),
+            "the second is not durable"
+        );
+        sync(&mut log).unwrap();
+        assert!(log.unsynced().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_failed_fsync_at_the_end_of_a_segment_stops_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::open(&folder.path().join("topics/t/0"), 0, 1).unwrap();
+        append(&mut log).unwrap();
+        log.active.file = Arc::new(File::open("/dev/null").unwrap());
+        assert!(matches!(append(&mut log), Err(AppendError::Storage(_))));
+        assert!(matches!(append(&mut log), Err(AppendError::Broken(_))));
+        log.unsynced().unwrap_err();
+    }
 }

@@ -40,10 +40,8 @@ impl Node {
 
     /// Writes everything through to the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        for file in self.catalogue.dirty_files() {
-            file.sync_data()?;
-        }
-        self.offsets.sync()
+        let logs = self.catalogue.sync();
+        self.offsets.sync().and(logs)
     }
 
     /// Applies retention: by time per topic, then by size over all, never beyond what a registered

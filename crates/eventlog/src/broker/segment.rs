@@ -34,7 +34,8 @@ pub(crate) struct Segment {
     pub(crate) file: Arc<File>,
     path: PathBuf,
     index: Vec<Entry>,
-    dirty: bool,
+    /// Bytes that an fsync has covered; what an earlier run wrote is not taken for durable.
+    durable: u64,
 }
 
 /// The file name of a segment that starts at `base`.
@@ -60,7 +61,7 @@ impl Segment {
             file: Arc::new(file),
             path,
             index: Vec::new(),
-            dirty: false,
+            durable: 0,
         })
     }
 
@@ -83,7 +84,7 @@ impl Segment {
             file: Arc::new(file),
             path,
             index: Vec::new(),
-            dirty: false,
+            durable: 0,
         };
         let file = Arc::clone(&segment.file);
         let mut scan = Scan::new(&file, 0, length);
@@ -149,13 +150,17 @@ impl Segment {
             return Err(error);
         }
         self.note(header);
-        self.dirty = true;
         Ok(())
     }
 
-    /// The file, when it holds what is not yet durable; the caller syncs it outside of the lock.
-    pub(crate) fn take_dirty(&mut self) -> Option<Arc<File>> {
-        std::mem::take(&mut self.dirty).then(|| Arc::clone(&self.file))
+    /// True while it holds bytes that no fsync has covered.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.durable < self.size
+    }
+
+    /// An fsync that began when the file had `size` bytes has succeeded.
+    pub(crate) fn mark_durable(&mut self, size: u64) {
+        self.durable = self.durable.max(size);
     }
 
     /// Where the batch starts that holds `offset`, and its size.

@@ -4,7 +4,6 @@
 //! nothing of the old one, not even a committed offset, is taken for its own.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +37,15 @@ impl Partition {
             log: Mutex::new(log),
             waiting: Mutex::new(Vec::new()),
         }
+    }
+
+    /// Makes durable what was appended before the call.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let Some(unsynced) = self.log.lock().unsynced()? else {
+            return Ok(());
+        };
+        let result = unsynced.sync();
+        Ok(self.log.lock().synced(&unsynced, result)?)
     }
 
     /// `waiter` is told once, at the next append.
@@ -343,15 +351,15 @@ impl Catalogue {
         journal.rewrite(&entries)
     }
 
-    /// Files that hold what is not yet durable.
-    pub(crate) fn dirty_files(&self) -> Vec<Arc<File>> {
-        let mut files = Vec::new();
+    /// Makes every log durable: all are tried, the first failure is told.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let mut result = Ok(());
         for topic in self.all() {
-            for partition in topic.partitions.read().iter() {
-                files.extend(partition.log.lock().take_dirty());
+            for partition in topic.partitions.read().clone() {
+                result = result.and(partition.sync());
             }
         }
-        files
+        result
     }
 }
 

@@ -109,17 +109,15 @@ fn append(
         };
         (code, error.to_string())
     })?;
-    let (appended, start, file) = {
+    let (appended, start) = {
         let mut log = partition.log.lock();
-        let appended = log.append(&header, bytes);
-        let always = node.config.fsync == Fsync::Always;
-        let file = always.then(|| log.take_dirty()).flatten();
-        (appended, log.start(), file)
+        (log.append(&header, bytes), log.start())
     };
     let offset = appended.map_err(|error| {
         let code = match &error {
             AppendError::OutOfOrder => code::OUT_OF_ORDER_SEQUENCE_NUMBER,
             AppendError::Fenced => code::INVALID_PRODUCER_EPOCH,
+            AppendError::Broken(_) => code::KAFKA_STORAGE_ERROR,
             AppendError::Storage(cause) => {
                 tracing::error!(topic = topic.name, partition = index, error = %cause, "cannot write the log");
                 code::KAFKA_STORAGE_ERROR
@@ -127,12 +125,10 @@ fn append(
         };
         (code, error.to_string())
     })?;
-    if let Some(file) = file {
-        // Long, but asked for: one fsync per acknowledgement.
-        if let Err(error) = tokio::task::block_in_place(|| file.sync_data()) {
-            tracing::error!(topic = topic.name, partition = index, %error, "cannot sync the log");
-            return Err((code::KAFKA_STORAGE_ERROR, error.to_string()));
-        }
+    if node.config.fsync == Fsync::Always {
+        // Long, but asked for: one fsync per acknowledgement, of a batch sent again as well.
+        tokio::task::block_in_place(|| partition.sync())
+            .map_err(|error| (code::KAFKA_STORAGE_ERROR, error.to_string()))?;
     }
     partition.wake();
     Ok((offset, start))
