@@ -56,12 +56,17 @@ fn write(log: &EventLog, size: usize) {
 fn read(log: &EventLog) {
     let (done, all) = mpsc::channel();
     let mut left = MESSAGES;
-    let tail = Tail::start(log, &[topics::BGP_CONFLICTS], From::Beginning, move |_, _| {
-        left -= 1;
-        if left == 0 {
-            let _ = done.send(());
-        }
-    })
+    let tail = Tail::start(
+        log,
+        &[topics::BGP_CONFLICTS],
+        From::Beginning,
+        move |_, _| {
+            left -= 1;
+            if left == 0 {
+                let _ = done.send(());
+            }
+        },
+    )
     .unwrap();
     all.recv().unwrap();
     drop(tail);

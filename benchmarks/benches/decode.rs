@@ -17,7 +17,10 @@ const FRAMES: u32 = 100_000;
 fn main() {
     ris_live_frames();
     // `cargo bench` adds --bench.
-    match std::env::args().skip(1).find(|argument| !argument.starts_with("--")) {
+    match std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with("--"))
+    {
         Some(path) => mrt_file(&path),
         None => println!("mrt: skipped, no file given"),
     }
@@ -39,12 +42,17 @@ fn ris_live_frames() {
         },
     );
     report("ris-live", f64::from(FRAMES), "messages", ours, peer);
-    println!("ris-live: {:.0} bytes per frame", bytes as f64 / f64::from(FRAMES));
+    println!(
+        "ris-live: {:.0} bytes per frame",
+        bytes as f64 / f64::from(FRAMES)
+    );
 }
 
 fn mrt_file(path: &str) {
     let mut raw = Vec::new();
-    MultiGzDecoder::new(File::open(path).unwrap()).read_to_end(&mut raw).unwrap();
+    MultiGzDecoder::new(File::open(path).unwrap())
+        .read_to_end(&mut raw)
+        .unwrap();
     let mut messages = 0;
     let (ours, peer) = in_turn(
         || {

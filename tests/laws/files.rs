@@ -12,8 +12,18 @@ const SOFT_LIMIT: usize = 500;
 
 /// Names that say nothing about what is inside.
 const REFUSED: [&str; 12] = [
-    "utils", "util", "common", "core", "helpers", "helper", "manager", "handler", "processor",
-    "types", "misc", "base",
+    "utils",
+    "util",
+    "common",
+    "core",
+    "helpers",
+    "helper",
+    "manager",
+    "handler",
+    "processor",
+    "types",
+    "misc",
+    "base",
 ];
 
 fn sources() -> Vec<PathBuf> {
@@ -22,7 +32,11 @@ fn sources() -> Vec<PathBuf> {
         walk(&super::root().join(folder), &mut found);
     }
     found.sort();
-    assert!(found.len() > 50, "the walk found only {} files", found.len());
+    assert!(
+        found.len() > 50,
+        "the walk found only {} files",
+        found.len()
+    );
     found
 }
 
@@ -45,7 +59,11 @@ fn text(path: &Path) -> String {
 #[test]
 fn every_file_opens_by_saying_what_it_is() {
     for path in sources() {
-        assert!(text(&path).starts_with("//! "), "{} has no //! comment", path.display());
+        assert!(
+            text(&path).starts_with("//! "),
+            "{} has no //! comment",
+            path.display()
+        );
     }
 }
 
@@ -56,8 +74,15 @@ fn files_are_short_or_say_why_not() {
         let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
         let lines = code.lines().count();
         assert!(lines <= HARD_LIMIT, "{}: {lines} lines", path.display());
-        let why = text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.contains("Long because"));
-        assert!(lines <= SOFT_LIMIT || why, "{}: {lines} lines and no reason", path.display());
+        let why = text
+            .lines()
+            .take_while(|line| line.starts_with("//!"))
+            .any(|line| line.contains("Long because"));
+        assert!(
+            lines <= SOFT_LIMIT || why,
+            "{}: {lines} lines and no reason",
+            path.display()
+        );
     }
 }
 
@@ -66,7 +91,11 @@ fn no_file_carries_a_name_that_says_nothing() {
     for path in sources() {
         let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
         assert!(!REFUSED.contains(&stem.as_str()), "{}", path.display());
-        assert!(stem != "mod", "{}: foo.rs beside foo/, no mod.rs", path.display());
+        assert!(
+            stem != "mod",
+            "{}: foo.rs beside foo/, no mod.rs",
+            path.display()
+        );
     }
 }
 
@@ -81,14 +110,22 @@ fn only_wire_rs_of_a_domain_crate_names_protobuf_types() {
         if domain && !wire {
             let text = text(&path);
             let code = text.split("#[cfg(test)]").next().unwrap();
-            assert!(!code.contains("v1::"), "{shown} names a protobuf type outside wire.rs");
+            assert!(
+                !code.contains("v1::"),
+                "{shown} names a protobuf type outside wire.rs"
+            );
         }
     }
 }
 
 #[test]
 fn no_test_sleeps_is_ignored_or_left_to_do() {
-    let marks = [concat!("thread::", "sleep("), concat!("time::", "sleep("), concat!("#[ig", "nore]"), concat!("to", "do!(")];
+    let marks = [
+        concat!("thread::", "sleep("),
+        concat!("time::", "sleep("),
+        concat!("#[ig", "nore]"),
+        concat!("to", "do!("),
+    ];
     for path in sources() {
         let text = text(&path);
         for mark in marks {

@@ -9,7 +9,12 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ("events", &["weir-events"]),
     (
         "domain",
-        &["weir-routing", "weir-conflicts", "weir-windows", "weir-features"],
+        &[
+            "weir-routing",
+            "weir-conflicts",
+            "weir-windows",
+            "weir-features",
+        ],
     ),
     ("engine", &["weir-embedded"]),
     (
@@ -125,7 +130,10 @@ fn a_driver_is_named_by_its_own_crate_only() {
             .iter()
             .filter(|(from, to)| to == driver && !owners.contains(&from.as_str()))
             .collect();
-        assert!(users.is_empty(), "{driver} belongs to {owners:?}, not to {users:?}");
+        assert!(
+            users.is_empty(),
+            "{driver} belongs to {owners:?}, not to {users:?}"
+        );
         assert!(
             arrows.iter().any(|(_, to)| to == driver),
             "nobody uses {driver}: delete its row"

@@ -14,8 +14,8 @@ use crate::{load, program};
 const STEPS: [&[&str]; 31] = [
     &["ingest.published:40"],
     &["ingest.published:700"],
-    &["ingest.progress.before:2"],
-    &["ingest.progress.after:2"],
+    &["ingest.progress.before:1"],
+    &["ingest.progress.after:1"],
     &["detector.published:1"],
     &["detector.published:60"],
     &["writer.record.before:3"],
@@ -28,7 +28,11 @@ const STEPS: [&[&str]; 31] = [
     &["checkpoint.manifest.renamed:9"],
     &["checkpoint.committed:4"],
     &["checkpoint.committed:3", "restore.loaded:2"],
-    &["checkpoint.committed:3", "restore.resumed:5", "checkpoint.block:2"],
+    &[
+        "checkpoint.committed:3",
+        "restore.resumed:5",
+        "checkpoint.block:2",
+    ],
     &["revoke.checkpointed:1"],
     &["materializer.emitted:5"],
     &["materializer.commit.before:2"],
@@ -120,13 +124,34 @@ fn the_load_raises_every_type_and_some_end_and_open_again() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    for name in ["moas", "origin-change", "sub-prefix", "bogon-prefix", "bogon-asn", "path-loop"] {
-        let of_type: Vec<_> = incidents.iter().filter(|incident| incident["type"] == name).collect();
-        let count = |what: &dyn Fn(&Value) -> bool| of_type.iter().filter(|incident| what(incident)).count();
+    for name in [
+        "moas",
+        "origin-change",
+        "sub-prefix",
+        "bogon-prefix",
+        "bogon-asn",
+        "path-loop",
+    ] {
+        let of_type: Vec<_> = incidents
+            .iter()
+            .filter(|incident| incident["type"] == name)
+            .collect();
+        let count = |what: &dyn Fn(&Value) -> bool| {
+            of_type.iter().filter(|incident| what(incident)).count()
+        };
         assert!(of_type.len() >= 20, "{name}: {}", of_type.len());
-        assert!(count(&|incident| !incident["confirmed_at"].is_null()) > 0, "{name}: none confirmed");
-        assert!(count(&|incident| incident["state"] == "ended") > 0, "{name}: none ended");
-        assert!(count(&|incident| incident["reopened"].as_u64() > Some(0)) > 0, "{name}: none opened again");
+        assert!(
+            count(&|incident| !incident["confirmed_at"].is_null()) > 0,
+            "{name}: none confirmed"
+        );
+        assert!(
+            count(&|incident| incident["state"] == "ended") > 0,
+            "{name}: none ended"
+        );
+        assert!(
+            count(&|incident| incident["reopened"].as_u64() > Some(0)) > 0,
+            "{name}: none opened again"
+        );
     }
     assert!(exported["features"].lines().count() >= 8);
     assert!(exported["windows"].lines().count() >= 100);
@@ -148,7 +173,10 @@ fn killed_at_any_step_and_started_again_nothing_is_lost_doubled_or_different() {
                 output.status
             );
         }
-        assert_equal(&finished(replay(folder.path(), &data, "max"), &data), step[step.len() - 1]);
+        assert_equal(
+            &finished(replay(folder.path(), &data, "max"), &data),
+            step[step.len() - 1],
+        );
         std::fs::remove_dir_all(&data).unwrap();
     }
 }
@@ -162,10 +190,16 @@ fn killed_at_random_moments_and_started_again_nothing_is_lost_doubled_or_differe
     let mut hits = 0;
     for _ in 0..kills {
         let moment = Duration::from_millis(dice.random_range(200..1_800));
-        hits += u32::from(program::kill_after(replay(folder.path(), &data, PACED), moment));
+        hits += u32::from(program::kill_after(
+            replay(folder.path(), &data, PACED),
+            moment,
+        ));
     }
     assert!(hits > 0, "every run ended before it could be killed");
-    assert_equal(&finished(replay(folder.path(), &data, "max"), &data), "random kills");
+    assert_equal(
+        &finished(replay(folder.path(), &data, "max"), &data),
+        "random kills",
+    );
 }
 
 #[test]
@@ -174,10 +208,17 @@ fn batches_and_instances_change_nothing() {
     for (batch, instances) in [("1", "1"), ("64", "2"), ("4096", "4")] {
         let data = folder.path().join(format!("batch-{batch}-{instances}"));
         let mut command = replay(folder.path(), &data, "max");
-        for name in ["CONFLICT_DETECTOR", "FEATURE_MATERIALIZER", "METRICS_AGGREGATOR"] {
+        for name in [
+            "CONFLICT_DETECTOR",
+            "FEATURE_MATERIALIZER",
+            "METRICS_AGGREGATOR",
+        ] {
             command.env(format!("WEIR__{name}__BATCH"), batch);
         }
         command.env("WEIR__CONFLICT_DETECTOR__INSTANCES", instances);
-        assert_equal(&finished(command, &data), &format!("batches of {batch}, {instances} instances"));
+        assert_equal(
+            &finished(command, &data),
+            &format!("batches of {batch}, {instances} instances"),
+        );
     }
 }

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 /// Incidents of each type that the load opens at least.
 pub(crate) const OF_EACH_TYPE: u32 = 24;
 
-/// 2026-01-01T00:00:00Z, in seconds.
-const BASE: f64 = 1_767_225_600.0;
-/// Origins are stable a day after their first announcement; the trouble begins an hour later.
-const TROUBLE: f64 = BASE + 25.0 * 3_600.0;
+/// 2026-01-01T00:00:00Z, in seconds: the time of the routing tables.
+const BASE: u32 = 1_767_225_600;
+/// The trouble begins a minute later.
+const TROUBLE: f64 = BASE as f64 + 60.0;
 const PEERS: u32 = 8;
 
 /// What counts as bogus in this load: private addresses of RFC 1918 other than 10/8, one ASN.
@@ -23,11 +23,11 @@ pub(crate) const BOGONS: &str = "192.168.0.0/16\n65535\n";
 /// One line of input: when, and the frame.
 type Line = (f64, Value);
 
-/// Writes the load as RIS Live frames, in two files that overlap in time.
+/// Writes the load: a RIB dump, and RIS Live frames in two files that overlap in time.
 pub(crate) fn write(folder: &Path) {
     fs::create_dir_all(folder).unwrap();
-    let mut lines = baseline();
-    lines.extend(trouble());
+    fs::write(folder.join("rrc99.bview.mrt"), tables()).unwrap();
+    let mut lines = trouble();
     lines.extend(noise());
     lines.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (name, parity) in [("even", 0), ("odd", 1)] {
@@ -37,29 +37,62 @@ pub(crate) fn write(folder: &Path) {
                 writeln!(text, "{frame}").unwrap();
             }
         }
-        fs::write(folder.join(format!("{name}.jsonl")), text).unwrap();
+        fs::write(folder.join(format!("rrc99.{name}.jsonl")), text).unwrap();
     }
 }
 
-/// Every network's prefix by its rightful origin, at every vantage point but for those that only
-/// the first one sees (they make `origin-change`: nobody keeps the old origin).
-fn baseline() -> Vec<Line> {
-    let mut lines = Vec::new();
+/// Every network's prefix by its rightful origin, as a RIB dump (RFC 6396, 4.3): at every vantage
+/// point but for the prefixes that only the first one sees (they make `origin-change`: nobody keeps
+/// the old origin).
+fn tables() -> Vec<u8> {
+    let mut index = [0; 6].to_vec();
+    index.extend((PEERS as u16).to_be_bytes());
+    for peer in 0..PEERS {
+        // An IPv4 address and a four-octet ASN.
+        index.push(2);
+        index.extend(peer.to_be_bytes());
+        index.extend([192, 0, 2, 1 + peer as u8]);
+        index.extend(asn(peer).to_be_bytes());
+    }
+    let mut dump = record(1, &index);
     for network in 0..4 * OF_EACH_TYPE {
         let seen_by = if role(network) == 1 { 1 } else { PEERS };
+        let mut table = network.to_be_bytes().to_vec();
+        table.extend([16, first_octet(network) as u8, second_octet(network) as u8]);
+        table.extend((seen_by as u16).to_be_bytes());
         for peer in 0..seen_by {
-            let at = BASE + f64::from(network) + f64::from(peer) / 10.0;
-            lines.push((at, announce(at, peer, &prefix(network), &[rightful(network)])));
+            let path = [asn(peer), 64_550 + peer, rightful(network)];
+            let mut attributes = vec![
+                0x40,
+                1,
+                1,
+                0,
+                0x40,
+                2,
+                2 + 4 * path.len() as u8,
+                2,
+                path.len() as u8,
+            ];
+            attributes.extend(path.iter().flat_map(|asn| asn.to_be_bytes()));
+            attributes.extend([0x40, 3, 4, 192, 0, 2, 1 + peer as u8]);
+            table.extend((peer as u16).to_be_bytes());
+            table.extend(BASE.to_be_bytes());
+            table.extend((attributes.len() as u16).to_be_bytes());
+            table.extend(attributes);
         }
+        dump.extend(record(2, &table));
     }
-    // A day without a hole: a record more than an hour after the one before it is a wrong clock.
-    for quarter in 1..100 {
-        for file in 0..2 {
-            let at = BASE + f64::from(quarter) * 900.0 + f64::from(file);
-            lines.push((at, announce(at, 5, "10.250.0.0/16", &[64_718 + file, 64_720])));
-        }
-    }
-    lines
+    dump
+}
+
+/// One record of a TABLE_DUMP_V2.
+fn record(subtype: u16, body: &[u8]) -> Vec<u8> {
+    let mut record = BASE.to_be_bytes().to_vec();
+    record.extend(13_u16.to_be_bytes());
+    record.extend(subtype.to_be_bytes());
+    record.extend((body.len() as u32).to_be_bytes());
+    record.extend(body);
+    record
 }
 
 fn trouble() -> Vec<Line> {
@@ -68,7 +101,11 @@ fn trouble() -> Vec<Line> {
         let start = TROUBLE + f64::from(turn) * 40.0;
         let moas = prefix(turn * 4);
         let moved = prefix(turn * 4 + 1);
-        let part = format!("{}.{}.128.0/20", first_octet(turn * 4 + 2), second_octet(turn * 4 + 2));
+        let part = format!(
+            "{}.{}.128.0/20",
+            first_octet(turn * 4 + 2),
+            second_octet(turn * 4 + 2)
+        );
         let bogus = format!("192.168.{turn}.0/24");
         let strange = format!("10.{turn}.0.0/16");
         let looped = format!("10.{}.0.0/16", 100 + turn);
@@ -112,8 +149,8 @@ fn end(at: f64, carriers: u32, prefix: &str) -> Vec<Line> {
         .collect()
 }
 
-/// Sessions that fall and rise, repetitions, and two quiet hours at the end in which suspected
-/// incidents fade.
+/// Sessions that fall and rise, repetitions, and more than a quiet hour at the end in which
+/// suspected incidents fade.
 fn noise() -> Vec<Line> {
     let mut lines = Vec::new();
     for step in 0..1_200_u32 {
@@ -121,14 +158,22 @@ fn noise() -> Vec<Line> {
         let peer = step % PEERS;
         let network = (step * 7) % (4 * OF_EACH_TYPE);
         if role(network) != 1 {
-            lines.push((at, announce(at, peer, &prefix(network), &[64_710 + step % 5, rightful(network)])));
+            lines.push((
+                at,
+                announce(
+                    at,
+                    peer,
+                    &prefix(network),
+                    &[64_710 + step % 5, rightful(network)],
+                ),
+            ));
         }
         if step % 300 == 299 {
             lines.push((at + 0.5, state(at + 0.5, 7, "down")));
             lines.push((at + 30.0, state(at + 30.0, 7, "connected")));
         }
     }
-    for minute in 0..120 {
+    for minute in 0..66 {
         let at = TROUBLE + 2_500.0 + f64::from(minute) * 60.0;
         lines.push((at, announce(at, 5, "10.250.0.0/16", &[64_719, 64_720])));
     }
@@ -157,21 +202,36 @@ fn rightful(network: u32) -> u32 {
 }
 
 fn announce(at: f64, peer: u32, prefix: &str, tail: &[u32]) -> Value {
-    let path: Vec<_> = [asn(peer), 64_550 + peer].into_iter().chain(tail.iter().copied()).collect();
-    message(at, peer, json!({
-        "type": "UPDATE",
-        "path": path,
-        "origin": "igp",
-        "announcements": [{ "next_hop": address(peer), "prefixes": [prefix] }],
-    }))
+    let path: Vec<_> = [asn(peer), 64_550 + peer]
+        .into_iter()
+        .chain(tail.iter().copied())
+        .collect();
+    message(
+        at,
+        peer,
+        json!({
+            "type": "UPDATE",
+            "path": path,
+            "origin": "igp",
+            "announcements": [{ "next_hop": address(peer), "prefixes": [prefix] }],
+        }),
+    )
 }
 
 fn withdraw(at: f64, peer: u32, prefix: &str) -> Value {
-    message(at, peer, json!({ "type": "UPDATE", "withdrawals": [prefix] }))
+    message(
+        at,
+        peer,
+        json!({ "type": "UPDATE", "withdrawals": [prefix] }),
+    )
 }
 
 fn state(at: f64, peer: u32, state: &str) -> Value {
-    message(at, peer, json!({ "type": "RIS_PEER_STATE", "state": state }))
+    message(
+        at,
+        peer,
+        json!({ "type": "RIS_PEER_STATE", "state": state }),
+    )
 }
 
 fn message(at: f64, peer: u32, more: Value) -> Value {

@@ -27,22 +27,44 @@ fn scenario(speed: &str) -> Running {
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().display().to_string();
     let mut command = program::weir([
-        "--source", "scenario", "--speed", speed, "--data", &folder, "--listen", "127.0.0.1:0", "--broker", "127.0.0.1:0",
+        "--source",
+        "scenario",
+        "--speed",
+        speed,
+        "--data",
+        &folder,
+        "--listen",
+        "127.0.0.1:0",
+        "--broker",
+        "127.0.0.1:0",
     ]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let url = lines
         .by_ref()
         .map(Result::unwrap)
-        .find_map(|line| line.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned))
+        .find_map(|line| {
+            line.split_whitespace()
+                .find(|word| word.starts_with("http://"))
+                .map(str::to_owned)
+        })
         .unwrap();
     // Keep the pipe open and empty, so that weir never writes into a closed one.
     std::thread::spawn(move || lines.for_each(drop));
-    Running { child, url, _data: data }
+    Running {
+        child,
+        url,
+        _data: data,
+    }
 }
 
 fn get(url: &str) -> String {
-    ureq::get(url).call().unwrap().body_mut().read_to_string().unwrap()
+    ureq::get(url)
+        .call()
+        .unwrap()
+        .body_mut()
+        .read_to_string()
+        .unwrap()
 }
 
 /// Asks until `wanted` is true of the answer.
@@ -58,12 +80,24 @@ fn until(what: &str, mut ask: impl FnMut() -> bool) {
 fn the_bundled_hijack_is_suspected_confirmed_and_ended_on_the_page_and_labelled_synthetic() {
     let running = scenario("1200x");
     let incidents = || -> Vec<Value> {
-        let list: Value = serde_json::from_str(&get(&format!("{}/api/v1/incidents?type=sub-prefix", running.url))).unwrap();
+        let list: Value = serde_json::from_str(&get(&format!(
+            "{}/api/v1/incidents?type=sub-prefix",
+            running.url
+        )))
+        .unwrap();
         list["incidents"].as_array().cloned().unwrap_or_default()
     };
-    let hijack = || incidents().into_iter().find(|incident| incident["prefix"] == "208.65.153.0/24");
-    until("the hijack is confirmed", || hijack().is_some_and(|incident| !incident["confirmed_at"].is_null()));
-    until("the hijack has ended", || hijack().is_some_and(|incident| incident["state"] == "ended"));
+    let hijack = || {
+        incidents()
+            .into_iter()
+            .find(|incident| incident["prefix"] == "208.65.153.0/24")
+    };
+    until("the hijack is confirmed", || {
+        hijack().is_some_and(|incident| !incident["confirmed_at"].is_null())
+    });
+    until("the hijack has ended", || {
+        hijack().is_some_and(|incident| incident["state"] == "ended")
+    });
 
     let incident = hijack().unwrap();
     assert_eq!(incident["suspect_asn"], 17_557);
@@ -73,17 +107,27 @@ fn the_bundled_hijack_is_suspected_confirmed_and_ended_on_the_page_and_labelled_
 
     let page = get(&running.url);
     assert!(page.contains("synthetic") && page.contains("208.65.153.0/24"));
-    let story = get(&format!("{}/incidents/{}", running.url, incident["id"].as_str().unwrap()));
+    let story = get(&format!(
+        "{}/incidents/{}",
+        running.url,
+        incident["id"].as_str().unwrap()
+    ));
     assert!(story.contains("17557") && story.contains("36561") && story.contains("synthetic"));
-    let of_other_types = incidents().iter().filter(|incident| incident["prefix"] != "208.65.153.0/24").count();
+    let of_other_types = incidents()
+        .iter()
+        .filter(|incident| incident["prefix"] != "208.65.153.0/24")
+        .count();
     assert_eq!(of_other_types, 0, "the background is innocent");
 }
 
 #[test]
 fn on_an_interrupt_it_drains_and_exits_0() {
     let mut running = scenario("60x");
-    until("it serves", || ureq::get(format!("{}/readyz", running.url)).call().is_ok());
-    let process = rustix::process::Pid::from_raw(i32::try_from(running.child.id()).unwrap()).unwrap();
+    until("it serves", || {
+        ureq::get(format!("{}/readyz", running.url)).call().is_ok()
+    });
+    let process =
+        rustix::process::Pid::from_raw(i32::try_from(running.child.id()).unwrap()).unwrap();
     rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
     assert_eq!(running.child.wait().unwrap().code(), Some(0));
 }

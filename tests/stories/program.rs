@@ -22,7 +22,13 @@ pub(crate) fn binary() -> &'static Path {
             .unwrap();
         assert!(built.success(), "weir does not build");
         // The test binary stands in target/<profile>/deps.
-        let profile = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+        let profile = std::env::current_exe()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .to_owned();
         profile.join("weir")
     })
 }
@@ -30,7 +36,10 @@ pub(crate) fn binary() -> &'static Path {
 /// `weir` with these arguments, quiet, with none of the caller's settings.
 pub(crate) fn weir<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(binary());
-    command.args(arguments).env("RUST_LOG", "warn").stdin(Stdio::null());
+    command
+        .args(arguments)
+        .env("RUST_LOG", "warn")
+        .stdin(Stdio::null());
     for (name, _) in std::env::vars() {
         if name.starts_with("WEIR_") {
             command.env_remove(name);
@@ -41,7 +50,11 @@ pub(crate) fn weir<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command 
 
 /// Runs to the end, or fails the test after `LIMIT`.
 pub(crate) fn finish(mut command: Command) -> Output {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let id = child.id();
     let (done, finished) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
@@ -62,7 +75,11 @@ pub(crate) fn kill(id: u32) {
 
 /// Runs for `moment`, then kills; true when it was still running.
 pub(crate) fn kill_after(mut command: Command, moment: Duration) -> bool {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let deadline = Instant::now() + moment;
     while Instant::now() < deadline {
         if child.try_wait().unwrap().is_some() {
@@ -91,7 +108,11 @@ pub(crate) fn exported(folder: &Path) -> BTreeMap<&'static str, String> {
         .into_iter()
         .map(|name| {
             let path = folder.join(format!("{name}.ndjson"));
-            (name, std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+            (
+                name,
+                std::fs::read_to_string(&path)
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+            )
         })
         .collect()
 }

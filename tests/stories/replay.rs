@@ -13,8 +13,20 @@ fn summary(path: &Path) -> Value {
 fn run(input: &Path, data: &Path, more: &[&str]) -> std::process::Output {
     let (input, folder) = (input.display().to_string(), data.display().to_string());
     let summary = data.with_extension("summary.json").display().to_string();
-    let incidents = data.with_extension("incidents.ndjson").display().to_string();
-    let mut arguments = vec!["replay", &input, "--data", &folder, "--summary", &summary, "--incidents", &incidents];
+    let incidents = data
+        .with_extension("incidents.ndjson")
+        .display()
+        .to_string();
+    let mut arguments = vec![
+        "replay",
+        &input,
+        "--data",
+        &folder,
+        "--summary",
+        &summary,
+        "--incidents",
+        &incidents,
+    ];
     arguments.extend(more);
     program::finish(program::weir(arguments))
 }
@@ -25,16 +37,37 @@ fn every_element_that_was_read_is_counted_by_every_stage_and_none_is_a_dead_lett
     let (input, data) = (folder.path().join("input"), folder.path().join("data"));
     load::write(&input);
     let output = run(&input, &data, &[]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 
     let summary = summary(&data.with_extension("summary.json"));
-    let count = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{value} is no count"));
+    let count = |value: &Value| {
+        value
+            .as_u64()
+            .unwrap_or_else(|| panic!("{value} is no count"))
+    };
     let elements = count(&summary["elements"]);
     assert!(elements > 2_000);
-    assert_eq!(elements, count(&summary["announcements"]) + count(&summary["withdrawals"]));
+    assert_eq!(
+        elements,
+        count(&summary["announcements"]) + count(&summary["withdrawals"])
+    );
     assert_eq!(summary["dead_letters"], 0);
-    assert_eq!(summary["detect_latency_ms"], Value::Null, "no latency at max speed");
-    for stage in ["ingest", "conflict-detector", "feature-materializer", "metrics-aggregator", "origin-aggregator"] {
+    assert_eq!(
+        summary["detect_latency_ms"],
+        Value::Null,
+        "no latency at max speed"
+    );
+    for stage in [
+        "ingest",
+        "conflict-detector",
+        "feature-materializer",
+        "metrics-aggregator",
+        "origin-aggregator",
+    ] {
         let counts = &summary["stages"][stage];
         assert_eq!(count(&counts["in"]), elements, "{stage}: {counts}");
         assert_eq!(count(&counts["out"]), elements, "{stage}: {counts}");
@@ -65,7 +98,11 @@ fn the_same_input_again_just_writes_the_files_and_other_input_is_another_stream(
     });
     assert_eq!(outputs[0], outputs[1]);
 
-    fs::write(input.join("more.jsonl"), fs::read(input.join("odd.jsonl")).unwrap()).unwrap();
+    fs::write(
+        input.join("rrc99.more.jsonl"),
+        fs::read(input.join("rrc99.odd.jsonl")).unwrap(),
+    )
+    .unwrap();
     assert!(run(&input, &data, &[]).status.success());
     assert_eq!(fs::read_dir(data.join("streams")).unwrap().count(), 2);
 }
@@ -76,7 +113,11 @@ fn a_paced_replay_reports_how_long_detection_took() {
     let (input, data) = (folder.path().join("input"), folder.path().join("data"));
     load::write(&input);
     let output = run(&input, &data, &["--speed", "5000/s"]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let latency = summary(&data.with_extension("summary.json"))["detect_latency_ms"].clone();
     let ms = |name: &str| latency[name].as_f64().unwrap();
     assert!(0.0 < ms("p50") && ms("p50") <= ms("p99") && ms("p99") <= ms("max"));

@@ -92,6 +92,14 @@ impl EventLog {
         self.inner.broker.as_ref().map_or(Ok(()), Broker::sync)
     }
 
+    /// Closes the clients that this handle keeps for questions and status, so that they do not
+    /// complain when the broker goes. They are made anew when asked again.
+    pub fn disconnect(&self) {
+        self.inner.lookup.lock().take();
+        self.inner.groups.lock().clear();
+        self.inner.status.lock().take();
+    }
+
     pub(crate) fn lookup(&self) -> Result<Arc<Lookup>, LogError> {
         let mut slot = self.inner.lookup.lock();
         if let Some(lookup) = &*slot {

@@ -84,7 +84,12 @@ pub(crate) fn restore(
 }
 
 /// Both remembered records must be read back equal, and nothing between may be missing.
-fn check(assignment: &Assignment, manifest: &Manifest, first: i64, end: i64) -> Result<(), RestoreError> {
+fn check(
+    assignment: &Assignment,
+    manifest: &Manifest,
+    first: i64,
+    end: i64,
+) -> Result<(), RestoreError> {
     let another = |what: String| RestoreError::AnotherLog {
         partition: manifest.partition,
         what,
@@ -96,7 +101,10 @@ fn check(assignment: &Assignment, manifest: &Manifest, first: i64, end: i64) -> 
             manifest.last_position()
         )));
     }
-    for remembered in [&manifest.before_p0, &manifest.before_last].into_iter().flatten() {
+    for remembered in [&manifest.before_p0, &manifest.before_last]
+        .into_iter()
+        .flatten()
+    {
         // Retention may have taken the record just before P0; everything from P0 on is there.
         if remembered.offset < first {
             continue;
@@ -106,7 +114,10 @@ fn check(assignment: &Assignment, manifest: &Manifest, first: i64, end: i64) -> 
             .and_then(|record| v1::BgpUpdate::decode(record.borrow().payload).ok())
             .is_some_and(|record| remembered.is(&record));
         if !same {
-            return Err(another(format!("its record at offset {} is another one", remembered.offset)));
+            return Err(another(format!(
+                "its record at offset {} is another one",
+                remembered.offset
+            )));
         }
     }
     Ok(())

@@ -83,7 +83,9 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
                 dead_letters: DeadLetters::new(plain.clone(), "conflict-detector"),
                 board: board.clone(),
             };
-            Subscriber::start(&parts.log, GROUP, BGP_UPDATES, move |assignment| task::run(assignment, &shared))
+            Subscriber::start(&parts.log, GROUP, BGP_UPDATES, move |assignment| {
+                task::run(assignment, &shared)
+            })
         })
         .collect::<Result<_, LogError>>()?;
     Ok(Running {
@@ -122,6 +124,9 @@ impl Running {
     /// The first failure of a task.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        self.instances.iter().chain([&self.writer]).find_map(Subscriber::failure)
+        self.instances
+            .iter()
+            .chain([&self.writer])
+            .find_map(Subscriber::failure)
     }
 }

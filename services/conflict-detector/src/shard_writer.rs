@@ -44,14 +44,16 @@ impl ShardWriter {
     pub(crate) fn start(folder: Folder, log: EventLog) -> std::io::Result<Self> {
         let (work, todo) = bounded::<Work>(QUEUE);
         let (done, written) = crossbeam_channel::unbounded();
-        let thread = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
-            for item in todo {
-                // The task has gone: nobody will ask for this checkpoint.
-                if done.send(write(&folder, &log, item)).is_err() {
-                    return;
+        let thread = std::thread::Builder::new()
+            .name("checkpoint".into())
+            .spawn(move || {
+                for item in todo {
+                    // The task has gone: nobody will ask for this checkpoint.
+                    if done.send(write(&folder, &log, item)).is_err() {
+                        return;
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(Self {
             work: Some(work),
             written,

@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use prost::Message;
-use weir_eventlog::{Assignment, Batch, DeadLetters, EventLog, LogError, Next, Publisher, Subscriber, TaskError};
+use weir_eventlog::{
+    Assignment, Batch, DeadLetters, EventLog, LogError, Next, Publisher, Subscriber, TaskError,
+};
 use weir_events::{topics, v1};
 use weir_lifecycle::crash_point;
 use weir_record_store::BlockingRecordStore;
@@ -32,19 +34,32 @@ struct LogLost {
 }
 
 /// Starts writing incidents to `store`.
-pub(crate) fn start(log: &EventLog, store: BlockingRecordStore, publisher: Publisher) -> Result<Subscriber, LogError> {
+pub(crate) fn start(
+    log: &EventLog,
+    store: BlockingRecordStore,
+    publisher: Publisher,
+) -> Result<Subscriber, LogError> {
     let dead_letters = DeadLetters::new(publisher, "conflict-detector");
     Subscriber::start(log, GROUP, topics::BGP_CONFLICTS, move |assignment| {
         write(assignment, &store, &dead_letters)
     })
 }
 
-fn write(mut assignment: Assignment, store: &BlockingRecordStore, dead_letters: &DeadLetters) -> Result<(), TaskError> {
+fn write(
+    mut assignment: Assignment,
+    store: &BlockingRecordStore,
+    dead_letters: &DeadLetters,
+) -> Result<(), TaskError> {
     let partition = assignment.partition();
     let (fence, stored) = store.raise_fence(partition)?;
     let (first, end) = assignment.log_range()?;
     if stored > end {
-        return Err(LogLost { partition, stored, end }.into());
+        return Err(LogLost {
+            partition,
+            stored,
+            end,
+        }
+        .into());
     }
     assignment.resume_at(stored.max(first))?;
     loop {
@@ -62,7 +77,11 @@ fn write(mut assignment: Assignment, store: &BlockingRecordStore, dead_letters: 
     }
 }
 
-fn decode(batch: &Batch, partition: u32, dead_letters: &DeadLetters) -> Result<Vec<v1::Incident>, TaskError> {
+fn decode(
+    batch: &Batch,
+    partition: u32,
+    dead_letters: &DeadLetters,
+) -> Result<Vec<v1::Incident>, TaskError> {
     let mut incidents = Vec::with_capacity(batch.len());
     for record in batch.iter() {
         match v1::Incident::decode(record.payload) {

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use weir_conflicts::{Detector, Transition, wire};
 use weir_eventlog::{
-    Assignment, Batch, DeadLetters, EventLog, Next, Publisher, RecordRef, TaskError, status::StatusBoard,
+    Assignment, Batch, DeadLetters, EventLog, Next, Publisher, RecordRef, TaskError,
+    status::StatusBoard,
 };
 use weir_events::{
     position::TopicEpoch,
@@ -50,7 +51,11 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
     let partition = assignment.partition();
     let folder = Folder::open(&shared.checkpoints, partition)?;
     let restored = restore(&assignment, &folder, |epoch: TopicEpoch| {
-        Detector::new(epoch, shared.config.thresholds.clone(), shared.bogons.clone())
+        Detector::new(
+            epoch,
+            shared.config.thresholds.clone(),
+            shared.bogons.clone(),
+        )
     })?;
     crash_point("restore.loaded");
     assignment.resume_at(restored.p0)?;
@@ -129,7 +134,11 @@ impl Task<'_> {
         Ok(())
     }
 
-    fn apply_one(&mut self, update: v1::BgpUpdate, record: &RecordRef<'_>) -> Result<(), TaskError> {
+    fn apply_one(
+        &mut self,
+        update: v1::BgpUpdate,
+        record: &RecordRef<'_>,
+    ) -> Result<(), TaskError> {
         use v1::{bgp_update::Body, control::Kind};
         let received = update.receive_time_us;
         match &update.body {
@@ -140,7 +149,8 @@ impl Task<'_> {
         }
         match wire::record(update) {
             Ok(checked) => {
-                self.detector.apply(&checked, record.offset + 1, &mut self.transitions);
+                self.detector
+                    .apply(&checked, record.offset + 1, &mut self.transitions);
                 self.publish(received)
             }
             Err(error) => self.set_aside(record, "invalid", &error.to_string()),
@@ -167,7 +177,14 @@ impl Task<'_> {
     }
 
     fn set_aside(&self, record: &RecordRef<'_>, class: &str, error: &str) -> Result<(), TaskError> {
-        self.shared.dead_letters.send(BGP_UPDATES.name, self.partition, record, "detect", class, error)?;
+        self.shared.dead_letters.send(
+            BGP_UPDATES.name,
+            self.partition,
+            record,
+            "detect",
+            class,
+            error,
+        )?;
         Ok(())
     }
 

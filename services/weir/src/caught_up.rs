@@ -20,9 +20,18 @@ const ORDER: [&[Stage]; 2] = [
     ],
     &[
         (weir_conflict_detector::WRITER_GROUP, topics::BGP_CONFLICTS),
-        (weir_feature_materializer::ONLINE_GROUP, topics::FEATURE_ROWS),
-        (weir_feature_materializer::HISTORY_GROUP, topics::FEATURE_ROWS),
-        (weir_metrics_aggregator::WRITER_GROUP, topics::WINDOW_RESULTS),
+        (
+            weir_feature_materializer::ONLINE_GROUP,
+            topics::FEATURE_ROWS,
+        ),
+        (
+            weir_feature_materializer::HISTORY_GROUP,
+            topics::FEATURE_ROWS,
+        ),
+        (
+            weir_metrics_aggregator::WRITER_GROUP,
+            topics::WINDOW_RESULTS,
+        ),
     ],
 ];
 
@@ -58,9 +67,14 @@ pub(crate) fn wait<E: From<LogError>>(
 
 /// An empty partition needs no commit.
 fn reached(committed: &[Option<i64>], ends: &[i64]) -> bool {
-    ends.iter()
-        .enumerate()
-        .all(|(partition, end)| *end == 0 || committed.get(partition).copied().flatten().is_some_and(|next| next >= *end))
+    ends.iter().enumerate().all(|(partition, end)| {
+        *end == 0
+            || committed
+                .get(partition)
+                .copied()
+                .flatten()
+                .is_some_and(|next| next >= *end)
+    })
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub(crate) struct Site {
     /// Serve the page and the API, at the address in the settings.
     pub(crate) serve: bool,
     pub(crate) telemetry: Telemetry,
+    pub(crate) health: Health,
 }
 
 impl Stores {
@@ -59,10 +60,14 @@ impl Stores {
     pub(crate) fn open(stream: &Stream) -> Result<Self, Failure> {
         let at = |name: &str| stream.dir.join(name).display().to_string();
         Ok(Self {
-            records: RecordStore::blocking(&format!("sqlite://{}", at("incidents.db"))).map_err(Failure::broken)?,
-            online: OnlineStore::open(&format!("file://{}", at("online.redb"))).map_err(Failure::broken)?,
-            metrics: MetricStore::open(&format!("file://{}", at("metrics.redb"))).map_err(Failure::broken)?,
-            history: OfflineStore::open(&format!("file://{}", at("history"))).map_err(Failure::broken)?,
+            records: RecordStore::blocking(&format!("sqlite://{}", at("incidents.db")))
+                .map_err(Failure::broken)?,
+            online: OnlineStore::open(&format!("file://{}", at("online.redb")))
+                .map_err(Failure::broken)?,
+            metrics: MetricStore::open(&format!("file://{}", at("metrics.redb")))
+                .map_err(Failure::broken)?,
+            history: OfflineStore::open(&format!("file://{}", at("history")))
+                .map_err(Failure::broken)?,
         })
     }
 }
@@ -112,7 +117,11 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
     windows.stream = stream.clone();
     windows.synthetic = synthetic;
     let aggregator = weir_metrics_aggregator::start(&windows, &log).map_err(Failure::broken)?;
-    let serving = site.serve.then(|| serve(site, settings, &log, &stores)).transpose()?;
+    let reading = site.health.register("ingest");
+    let serving = site
+        .serve
+        .then(|| serve(site, settings, &log, &stores))
+        .transpose()?;
 
     let mut ingest = settings.ingest.clone();
     ingest.stream = stream;
@@ -121,6 +130,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
         weir_ingest::StartError::Input(input) => Failure::unusable(input),
         other => Failure::broken(other),
     })?;
+    reading.ready();
     Ok(House {
         log,
         stores,
@@ -145,18 +155,33 @@ fn serve(
         metrics: stores.metrics.clone(),
         views: weir_feature_materializer::views::all(),
     };
-    weir_serving_api::start(&settings.serving_api, log, served, &Health::new(), &site.telemetry).map_err(Failure::broken)
+    weir_serving_api::start(
+        &settings.serving_api,
+        log,
+        served,
+        &site.health,
+        &site.telemetry,
+    )
+    .map_err(Failure::broken)
 }
 
 impl House {
     /// The first failure of any part.
     pub(crate) fn failure(&self) -> Option<String> {
-        let named = |name: &str, failure: Option<String>| failure.map(|text| format!("{name}: {text}"));
+        let named =
+            |name: &str, failure: Option<String>| failure.map(|text| format!("{name}: {text}"));
         named("ingest", self.ingest.failure())
             .or_else(|| named("conflict-detector", self.detector.failure()))
             .or_else(|| named("feature-materializer", self.materializer.failure()))
             .or_else(|| named("metrics-aggregator", self.aggregator.failure()))
-            .or_else(|| named("serving-api", self.serving.as_ref().and_then(weir_serving_api::Running::failure)))
+            .or_else(|| {
+                named(
+                    "serving-api",
+                    self.serving
+                        .as_ref()
+                        .and_then(weir_serving_api::Running::failure),
+                )
+            })
     }
 
     /// The boards of every stage that counts elements.
@@ -188,6 +213,7 @@ impl House {
             note(serving.stop(DRAIN).map_err(Failure::broken));
         }
         self.stores.records.close();
+        self.log.disconnect();
         self.broker.stop();
         outcome
     }

@@ -24,19 +24,23 @@ impl From<RecordError> for Failure {
 
 /// One line per id, its last state, sorted by (first_seen, id).
 pub(crate) fn incidents(stores: &Stores, out: &mut impl Write) -> Result<(), Failure> {
-    stores.records.export_all(|row| line(out, &IncidentJson::from(row)))
+    stores
+        .records
+        .export_all(|row| line(out, &IncidentJson::from(row)))
 }
 
 /// How many incidents of each type were opened, confirmed at some time, and are over.
 pub(crate) fn counts(stores: &Stores) -> Result<BTreeMap<String, Counts>, Failure> {
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
-    stores.records.export_all(|row: &IncidentRow| -> Result<(), Failure> {
-        let of_type = counts.entry(row.kind.clone()).or_default();
-        of_type.suspected += 1;
-        of_type.confirmed += u64::from(row.confirmed_at_us.is_some());
-        of_type.ended += u64::from(row.state == State::Ended);
-        Ok(())
-    })?;
+    stores
+        .records
+        .export_all(|row: &IncidentRow| -> Result<(), Failure> {
+            let of_type = counts.entry(row.kind.clone()).or_default();
+            of_type.suspected += 1;
+            of_type.confirmed += u64::from(row.confirmed_at_us.is_some());
+            of_type.ended += u64::from(row.state == State::Ended);
+            Ok(())
+        })?;
     Ok(counts)
 }
 
@@ -45,12 +49,20 @@ pub(crate) fn features(stores: &Stores, out: &mut impl Write) -> Result<(), Fail
     for view in views::all() {
         let mut after: Option<EntityKey> = None;
         loop {
-            let rows = stores.online.rows(&view.name, after.as_ref(), PAGE).map_err(Failure::broken)?;
+            let rows = stores
+                .online
+                .rows(&view.name, after.as_ref(), PAGE)
+                .map_err(Failure::broken)?;
             for row in &rows {
                 let features: Map<String, Json> = row
                     .features
                     .iter()
-                    .map(|feature| (feature.name.to_string(), feature.value.as_ref().map_or(Json::Null, plain)))
+                    .map(|feature| {
+                        (
+                            feature.name.to_string(),
+                            feature.value.as_ref().map_or(Json::Null, plain),
+                        )
+                    })
                     .collect();
                 line(
                     out,
@@ -81,8 +93,11 @@ pub(crate) fn windows(stores: &Stores, out: &mut impl Write) -> Result<(), Failu
             if outcome.is_err() {
                 return;
             }
-            let measures: Map<String, Json> =
-                window.measures.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
+            let measures: Map<String, Json> = window
+                .measures
+                .iter()
+                .map(|(name, count)| (name.clone(), json!(count)))
+                .collect();
             outcome = line(
                 out,
                 &json!({

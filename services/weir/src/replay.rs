@@ -11,7 +11,7 @@ use serde::Serialize;
 use weir_eventlog::{LogError, admin};
 use weir_events::topics;
 use weir_ingest::{Source, Speed, config::Files};
-use weir_lifecycle::{Stop, telemetry::Telemetry};
+use weir_lifecycle::{Stop, health::Health, telemetry::Telemetry};
 use weir_routing::Bogons;
 
 use crate::{
@@ -40,8 +40,9 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     let stop = Stop::new();
     stop.on_signals().map_err(Failure::broken)?;
     let collector = arguments.collector.as_deref();
-    let (stream, memory) = Stream::of_replay(&arguments.data, &arguments.paths, &arguments.rib, collector)
-        .map_err(Failure::unusable)?;
+    let (stream, memory) =
+        Stream::of_replay(&arguments.data, &arguments.paths, &arguments.rib, collector)
+            .map_err(Failure::unusable)?;
     let done = stream.dir.join("summary.json");
     if done.exists() {
         let summary = fs::read(&done).map_err(Failure::broken)?;
@@ -68,6 +69,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         broker: ([127, 0, 0, 1], 0).into(),
         serve: arguments.listen.is_some(),
         telemetry,
+        health: Health::new(),
     };
     let house = compose::open(&site, &settings)?;
     let read = read_to_the_end(&house, &stop);
@@ -80,9 +82,8 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
             return Err(failure);
         }
     };
-    let written = write_files(&arguments, &stores, &summary).and_then(|()| {
-        write_json(&done, &summary)
-    });
+    let written =
+        write_files(&arguments, &stores, &summary).and_then(|()| write_json(&done, &summary));
     house.close().and(written)
 }
 
@@ -97,7 +98,9 @@ fn read_to_the_end(house: &House, stop: &Stop) -> Result<(), Failure> {
             return Err(Failure::Broken(failure));
         }
         if stop.wait(wait) {
-            return Err(Failure::Broken("stopped; the same command resumes".to_owned()));
+            return Err(Failure::Broken(
+                "stopped; the same command resumes".to_owned(),
+            ));
         }
         Ok(())
     };
@@ -110,7 +113,11 @@ fn read_to_the_end(house: &House, stop: &Stop) -> Result<(), Failure> {
     Ok(())
 }
 
-fn summarise(house: &House, arguments: &ReplayArguments, started: Instant) -> Result<Summary, Failure> {
+fn summarise(
+    house: &House,
+    arguments: &ReplayArguments,
+    started: Instant,
+) -> Result<Summary, Failure> {
     let stats = house.ingest.stats();
     let mut stages = std::collections::BTreeMap::new();
     let mut baseline = (0, 0);
@@ -133,7 +140,11 @@ fn summarise(house: &House, arguments: &ReplayArguments, started: Instant) -> Re
         dead_letters,
         peers: stats.peers,
         prefixes: stats.prefixes,
-        baseline_share: if baseline.1 == 0 { 0.0 } else { baseline.0 as f64 / baseline.1 as f64 },
+        baseline_share: if baseline.1 == 0 {
+            0.0
+        } else {
+            baseline.0 as f64 / baseline.1 as f64
+        },
         incidents: export::counts(&house.stores)?,
         stream_seconds: match (stats.first_event_us, stats.last_event_us) {
             (Some(first), Some(last)) => (last - first) as f64 / 1e6,
@@ -143,15 +154,24 @@ fn summarise(house: &House, arguments: &ReplayArguments, started: Instant) -> Re
         cpu_seconds: usage::cpu_seconds(),
         peak_rss_bytes: usage::peak_rss_bytes(),
         stages,
-        detect_latency_ms: house.detector.latency().percentiles().filter(|_| paced).map(|of| Latency {
-            p50: of.p50,
-            p99: of.p99,
-            max: of.max,
-        }),
+        detect_latency_ms: house
+            .detector
+            .latency()
+            .percentiles()
+            .filter(|_| paced)
+            .map(|of| Latency {
+                p50: of.p50,
+                p99: of.p99,
+                max: of.max,
+            }),
     })
 }
 
-fn write_files(arguments: &ReplayArguments, stores: &Stores, summary: &Summary) -> Result<(), Failure> {
+fn write_files(
+    arguments: &ReplayArguments,
+    stores: &Stores,
+    summary: &Summary,
+) -> Result<(), Failure> {
     if let Some(path) = &arguments.incidents {
         write_lines(path, |out| export::incidents(stores, out))?;
     }

@@ -7,7 +7,7 @@ use weir_ingest::{
     config::{Files, Paced, RisLive, Watch},
     ris_live,
 };
-use weir_lifecycle::{Stop, telemetry::Telemetry};
+use weir_lifecycle::{Stop, health::Health, telemetry::Telemetry};
 use weir_routing::Bogons;
 
 use crate::{
@@ -40,22 +40,36 @@ pub(crate) fn run(arguments: RunArguments, telemetry: Telemetry) -> Result<(), F
     settings.ingest.source = choice.source;
     settings.serving_api.listen = arguments.listen;
 
-    let bogons = if choice.stream.synthetic { weir_ingest::scenario::bogons() } else { Bogons::nlnog() };
+    let bogons = if choice.stream.synthetic {
+        weir_ingest::scenario::bogons()
+    } else {
+        Bogons::nlnog()
+    };
     let site = Site {
-        epoch: choice.stream.open(Memory::default()).map_err(Failure::broken)?,
+        epoch: choice
+            .stream
+            .open(Memory::default())
+            .map_err(Failure::broken)?,
         stream: choice.stream,
         bogons,
         broker: arguments.broker,
         serve: true,
         telemetry,
+        health: Health::new(),
     };
     let house = compose::open(&site, &settings)?;
     say(&format!("source    {}", choice.why));
     if let Some(serving) = &house.serving {
         say(&format!("page      http://{}", serving.address()));
-        say(&format!("API       http://{}/openapi.json", serving.address()));
+        say(&format!(
+            "API       http://{}/openapi.json",
+            serving.address()
+        ));
     }
-    say(&format!("Kafka     {}", house.log.config().bootstrap_servers));
+    say(&format!(
+        "Kafka     {}",
+        house.log.config().bootstrap_servers
+    ));
     say(&format!("data      {}", site.stream.dir.display()));
     say("Ctrl-C drains and stops; the next start resumes.");
 
@@ -79,16 +93,25 @@ fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
     let scenario = |why: &str| {
         let speed = paced(SCENARIO_SPEED);
         Choice {
-            why: format!("bundled scenario at {speed}, synthetic: the hijack of 208.65.153.0/24 on 2008-02-24 ({why})"),
+            why: format!(
+                "bundled scenario at {speed}, synthetic: the hijack of 208.65.153.0/24 on 2008-02-24 ({why})"
+            ),
             source: Source::Scenario(Paced { speed }),
             stream: Stream::named(data, "scenario", true),
         }
     };
-    match arguments.source.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => Ok(match ris_live::probe(&RisLive::default().url, RIS_LIVE_WITHIN) {
-            Ok(()) => live("RIS Live (it answered)"),
-            Err(error) => scenario(&format!("RIS Live did not answer within 3 s: {error}")),
-        }),
+    match arguments
+        .source
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()[..]
+    {
+        [] => Ok(
+            match ris_live::probe(&RisLive::default().url, RIS_LIVE_WITHIN) {
+                Ok(()) => live("RIS Live (it answered)"),
+                Err(error) => scenario(&format!("RIS Live did not answer within 3 s: {error}")),
+            },
+        ),
         ["ris-live"] => Ok(live("RIS Live (asked for)")),
         ["scenario"] => Ok(scenario("asked for")),
         [folder] if PathBuf::from(folder).is_dir() => Ok(Choice {
@@ -102,7 +125,8 @@ fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
         }),
         ref paths => {
             let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-            let (stream, _) = Stream::of_replay(data, &paths, &[], None).map_err(Failure::unusable)?;
+            let (stream, _) =
+                Stream::of_replay(data, &paths, &[], None).map_err(Failure::unusable)?;
             Ok(Choice {
                 why: format!("{} files", paths.len()),
                 source: Source::Files(Files {

@@ -74,11 +74,17 @@ impl Stream {
         inputs.sort_by(|a, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         let mut hash = Sha256::new();
         for input in &inputs {
-            hash.update(format!("{:?} {} {} {}\n", input.role, input.name, input.bytes, input.sha256));
+            hash.update(format!(
+                "{:?} {} {} {}\n",
+                input.role, input.name, input.bytes, input.sha256
+            ));
         }
         hash.update(collector.unwrap_or_default());
         let id = format!("replay-{}", &hex(&hash.finalize())[..16]);
-        let memory = Memory { topic_epoch: 0, inputs };
+        let memory = Memory {
+            topic_epoch: 0,
+            inputs,
+        };
         Ok((Self::named(data, &id, false), memory))
     }
 
@@ -113,7 +119,8 @@ impl Stream {
 /// Files of `path`, with their subfolders, under names relative to the parent of what was asked
 /// for, so that the same folder elsewhere is the same input.
 fn describe(role: Role, asked: &Path, path: &Path, inputs: &mut Vec<Input>) -> io::Result<()> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     if path.is_dir() {
         for entry in fs::read_dir(path).map_err(named)? {
             describe(role, asked, &entry.map_err(named)?.path(), inputs)?;
@@ -123,7 +130,9 @@ fn describe(role: Role, asked: &Path, path: &Path, inputs: &mut Vec<Input>) -> i
     let mut file = File::open(path).map_err(named)?;
     let mut hash = Sha256::new();
     let bytes = io::copy(&mut file, &mut hash).map_err(named)?;
-    let name = path.strip_prefix(asked.parent().unwrap_or(Path::new(""))).unwrap_or(path);
+    let name = path
+        .strip_prefix(asked.parent().unwrap_or(Path::new("")))
+        .unwrap_or(path);
     inputs.push(Input {
         role,
         name: name.display().to_string(),
@@ -142,7 +151,10 @@ mod tests {
     use super::*;
 
     fn id(paths: &[PathBuf], collector: Option<&str>) -> String {
-        Stream::of_replay(Path::new("data"), paths, &[], collector).unwrap().0.id
+        Stream::of_replay(Path::new("data"), paths, &[], collector)
+            .unwrap()
+            .0
+            .id
     }
 
     #[test]

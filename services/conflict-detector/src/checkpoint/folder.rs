@@ -66,7 +66,11 @@ impl Folder {
     /// there with this name has this content.
     pub(crate) fn save_shard(&self, content: &[u8]) -> Result<FileEntry, CheckpointError> {
         let digest = Sha256::digest(content);
-        let file: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let file: String = digest
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         let path = self.shards.join(&file);
         if !path.exists() {
             write_synced(&path, content)?;
@@ -79,7 +83,8 @@ impl Folder {
 
     /// Syncs the log: it must not lose what a manifest rests on.
     pub(crate) fn sync_log(&self, log: &EventLog) -> Result<(), CheckpointError> {
-        log.sync().map_err(io("sync the log before publishing in", &self.root))
+        log.sync()
+            .map_err(io("sync the log before publishing in", &self.root))
     }
 
     /// Publishes `manifest`: from here on a restart begins with it. Then forgets older ones.
@@ -132,7 +137,8 @@ impl Folder {
 
     fn read(&self, path: &Path) -> Result<Manifest, String> {
         let text = fs::read(path).map_err(|error| error.to_string())?;
-        let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|error| error.to_string())?;
         if manifest.format != FORMAT {
             return Err(format!("format {} is not {FORMAT}", manifest.format));
         }
@@ -146,7 +152,10 @@ impl Folder {
     fn manifests(&self) -> Result<Vec<PathBuf>, CheckpointError> {
         let mut found: Vec<_> = list(&self.root)?
             .into_iter()
-            .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "json")
+            })
             .collect();
         found.sort();
         found.reverse();
@@ -188,12 +197,18 @@ fn write_synced(path: &Path, content: &[u8]) -> Result<(), CheckpointError> {
 }
 
 fn sync_folder(path: &Path) -> Result<(), CheckpointError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(io("sync", path))
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io("sync", path))
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, CheckpointError> {
     fs::read_dir(folder)
-        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>())
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<io::Result<Vec<_>>>()
+        })
         .map(|paths| paths.into_iter().filter(|path| path.is_file()).collect())
         .map_err(io("list", folder))
 }
@@ -262,6 +277,9 @@ mod tests {
         folder.publish(&manifest(&folder, 10, b"old")).unwrap();
         fs::write(folder.root.join("manifest-00000000000000000010.json"), b"{").unwrap();
         let error = folder.newest().unwrap_err().to_string();
-        assert!(error.contains("no checkpoint") && error.contains("move the folder away"), "{error}");
+        assert!(
+            error.contains("no checkpoint") && error.contains("move the folder away"),
+            "{error}"
+        );
     }
 }

@@ -89,7 +89,10 @@ impl Manifest {
     /// The greatest offset that any shard has seen: every effect below it must be acknowledged
     /// before this manifest is published.
     pub(crate) fn last_position(&self) -> i64 {
-        self.blocks.iter().map(|block| block.pb).fold(self.p0, i64::max)
+        self.blocks
+            .iter()
+            .map(|block| block.pb)
+            .fold(self.p0, i64::max)
     }
 
     /// Every file that this manifest needs.

@@ -62,19 +62,29 @@ impl Rolling {
             number,
             round: None,
             manifest_given: false,
-            written: written.into_iter().map(|entry| (entry.block, entry)).collect(),
+            written: written
+                .into_iter()
+                .map(|entry| (entry.block, entry))
+                .collect(),
             published,
         })
     }
 
     /// One pause of the task: at most one block is copied. Returns P0 when a manifest has been
     /// published since the last pause.
-    pub(crate) fn pause(&mut self, detector: &mut Detector, standing: &Standing) -> Result<Option<i64>, CheckpointError> {
+    pub(crate) fn pause(
+        &mut self,
+        detector: &mut Detector,
+        standing: &Standing,
+    ) -> Result<Option<i64>, CheckpointError> {
         let mut published = None;
         while let Some(written) = self.writer.take() {
             published = self.note(written?).or(published);
         }
-        if self.round.is_none() && self.begun.elapsed() >= self.every && standing.next_offset > self.published {
+        if self.round.is_none()
+            && self.begun.elapsed() >= self.every
+            && standing.next_offset > self.published
+        {
             self.begin(detector, standing);
         }
         self.go_on(detector, standing);
@@ -83,7 +93,11 @@ impl Rolling {
 
     /// A whole round at once, for the end of the input or of the task: no record is applied
     /// meanwhile, so every shard stands at the same position. Returns P0.
-    pub(crate) fn complete(&mut self, detector: &mut Detector, standing: &Standing) -> Result<i64, RollingError> {
+    pub(crate) fn complete(
+        &mut self,
+        detector: &mut Detector,
+        standing: &Standing,
+    ) -> Result<i64, RollingError> {
         while self.round.is_some() || standing.next_offset > self.published {
             if self.round.is_none() {
                 self.begin(detector, standing);
@@ -108,7 +122,11 @@ impl Rolling {
         self.begun = Instant::now();
         let dirty = detector.dirty_blocks();
         let rewritten: BTreeSet<_> = dirty.iter().map(|block| block.id()).collect();
-        let clean = self.written.values().filter(|entry| !rewritten.contains(&entry.block)).cloned();
+        let clean = self
+            .written
+            .values()
+            .filter(|entry| !rewritten.contains(&entry.block))
+            .cloned();
         self.round = Some(Round::begin(
             self.number,
             standing.next_offset,
@@ -117,16 +135,24 @@ impl Rolling {
             clean,
             self.publisher.last(),
         ));
-        self.writer.give(Work::Control(Box::new(detector.control_snapshot())));
+        self.writer
+            .give(Work::Control(Box::new(detector.control_snapshot())));
     }
 
     fn go_on(&mut self, detector: &mut Detector, standing: &Standing) {
         let Some(round) = &mut self.round else { return };
         if let Some(block) = round.next_block() {
             round.copied(standing.last.clone(), self.publisher.last());
-            self.writer.give(Work::Block(detector.block_snapshot(block), standing.next_offset));
+            self.writer.give(Work::Block(
+                detector.block_snapshot(block),
+                standing.next_offset,
+            ));
         } else if !self.manifest_given
-            && let Some(manifest) = round.manifest(self.publisher.acknowledged(), self.partition, self.topic_epoch)
+            && let Some(manifest) = round.manifest(
+                self.publisher.acknowledged(),
+                self.partition,
+                self.topic_epoch,
+            )
         {
             self.manifest_given = true;
             self.writer.give(Work::Manifest(Box::new(manifest)));
@@ -141,7 +167,11 @@ impl Rolling {
                 self.round = None;
                 self.manifest_given = false;
                 self.published = manifest.p0;
-                self.written = manifest.blocks.into_iter().map(|entry| (entry.block, entry)).collect();
+                self.written = manifest
+                    .blocks
+                    .into_iter()
+                    .map(|entry| (entry.block, entry))
+                    .collect();
                 return Some(manifest.p0);
             }
         }

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use weir_events::topics::Block;
 use weir_eventlog::Ticket;
+use weir_events::topics::Block;
 
 use super::manifest::{BlockEntry, FORMAT, FileEntry, Manifest, Remembered};
 
@@ -140,7 +140,14 @@ mod tests {
 
     #[test]
     fn no_manifest_before_every_effect_below_it_is_acknowledged() {
-        let mut round = Round::begin(1, 100, None, vec![Block::from_id(5)], std::iter::empty(), Ticket(10));
+        let mut round = Round::begin(
+            1,
+            100,
+            None,
+            vec![Block::from_id(5)],
+            std::iter::empty(),
+            Ticket(10),
+        );
         round.control_written(file("control"));
         assert!(!round.is_written());
         assert_eq!(round.next_block(), Some(Block::from_id(5)));
