@@ -7,6 +7,8 @@
 #[path = "broker/checks.rs"]
 mod checks;
 
+use checks::groups;
+
 use weir_eventlog::broker::{Broker, BrokerConfig};
 
 fn start(dir: &std::path::Path) -> Broker {
@@ -20,16 +22,16 @@ fn start(dir: &std::path::Path) -> Broker {
 
 /// One test per check; each against a broker of its own, and against Kafka when there is one.
 macro_rules! checks {
-    ($($name:ident),* $(,)?) => {
+    ($($of:ident::$name:ident),* $(,)?) => {
         $(
             #[test]
             fn $name() {
                 let folder = tempfile::tempdir().unwrap();
                 let broker = start(folder.path());
-                checks::$name(&broker.address().to_string());
+                $of::$name(&broker.address().to_string());
                 broker.stop();
                 if let Ok(bootstrap) = std::env::var("WEIR_KAFKA") {
-                    checks::$name(&bootstrap);
+                    $of::$name(&bootstrap);
                 }
             }
         )*
@@ -37,23 +39,24 @@ macro_rules! checks {
 }
 
 checks![
-    metadata_names_the_node_and_the_topics,
-    a_topic_has_the_partitions_asked_for_and_exists_once,
-    records_come_back_as_they_were_sent,
-    idempotent_writes_arrive_once_and_in_order,
-    every_codec_is_stored_verbatim,
-    a_large_message_passes,
-    a_range_group_shares_the_partitions_and_hands_over,
-    a_cooperative_group_shares_the_partitions_and_hands_over,
-    commits_resume_with_their_metadata,
-    offsets_are_found_by_time,
-    assign_and_seek_read_from_anywhere,
-    the_end_of_a_partition_is_told,
-    an_unknown_topic_is_an_error,
-    a_waiting_fetch_is_answered_in_milliseconds,
-    configs_are_described_and_altered,
-    partitions_are_added_and_topics_deleted,
-    groups_are_listed_and_deleted,
-    records_are_deleted_up_to_an_offset,
-    a_transactional_id_is_refused,
+    checks::metadata_names_the_node_and_the_topics,
+    checks::a_topic_has_the_partitions_asked_for_and_exists_once,
+    checks::records_come_back_as_they_were_sent,
+    checks::idempotent_writes_arrive_once_and_in_order,
+    checks::every_codec_is_stored_verbatim,
+    checks::a_large_message_passes,
+    groups::a_range_group_shares_the_partitions_and_hands_over,
+    groups::a_cooperative_group_shares_the_partitions_and_hands_over,
+    groups::a_static_member_comes_back_to_its_partitions,
+    groups::commits_resume_with_their_metadata,
+    checks::offsets_are_found_by_time,
+    checks::assign_and_seek_read_from_anywhere,
+    checks::the_end_of_a_partition_is_told,
+    checks::an_unknown_topic_is_an_error,
+    checks::a_waiting_fetch_is_answered_in_milliseconds,
+    checks::configs_are_described_and_altered,
+    checks::partitions_are_added_and_topics_deleted,
+    groups::groups_are_listed_and_deleted,
+    checks::records_are_deleted_up_to_an_offset,
+    checks::a_transactional_id_is_refused,
 ];

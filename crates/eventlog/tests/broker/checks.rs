@@ -1,7 +1,6 @@
 //! The checks: functions of a bootstrap address, so that any broker can stand behind it. Names of
 //! topics and groups are new on each run.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,12 +9,15 @@ use rdkafka::admin::{
     TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+#[path = "groups.rs"]
+pub(crate) mod groups;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -236,106 +238,6 @@ pub(crate) fn a_large_message_passes(bootstrap: &str) {
     assert_eq!(records[0].1.len(), 900_000);
 }
 
-fn partitions_of(consumer: &BaseConsumer) -> usize {
-    consumer.assignment().unwrap().count()
-}
-
-fn group_shares(bootstrap: &str, strategy: &str) {
-    let topic = create(bootstrap, "shared", 6);
-    let group = fresh("group");
-    let extra = [
-        ("partition.assignment.strategy", strategy),
-        ("session.timeout.ms", "6000"),
-        ("heartbeat.interval.ms", "200"),
-    ];
-    let producer = producer(bootstrap, &[]);
-    for partition in 0..6 {
-        send(&producer, &topic, partition, numbers(0..10));
-    }
-    let one = consumer(bootstrap, &group, &extra);
-    let two = consumer(bootstrap, &group, &extra);
-    one.subscribe(&[&topic]).unwrap();
-    two.subscribe(&[&topic]).unwrap();
-    let mut seen: BTreeMap<(i32, i64), u32> = BTreeMap::new();
-    let mut take = |consumer: &BaseConsumer| {
-        if let Some(message) = consumer.poll(Duration::from_millis(20)) {
-            let message = message.unwrap();
-            *seen
-                .entry((message.partition(), message.offset()))
-                .or_default() += 1;
-            consumer.store_offset_from_message(&message).ok();
-            // Not while a rebalance is under way (librdkafka 4059): what fails comes with the next.
-            let _ = consumer.commit_message(&message, CommitMode::Async);
-        }
-        seen.len()
-    };
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let all = take(&one).max(take(&two)) == 60;
-        if all && (partitions_of(&one), partitions_of(&two)) == (3, 3) {
-            break;
-        }
-        assert!(
-            Instant::now() < until,
-            "shared {} and {}, read {}",
-            partitions_of(&one),
-            partitions_of(&two),
-            take(&one)
-        );
-    }
-    one.commit_consumer_state(CommitMode::Sync).ok();
-    two.commit_consumer_state(CommitMode::Sync).ok();
-    two.unsubscribe();
-    drop(two);
-    while partitions_of(&one) != 6 {
-        take(&one);
-        assert!(Instant::now() < until, "the rest was not taken over");
-    }
-    send(&producer, &topic, 0, numbers(0..1));
-    while take(&one) != 61 {
-        assert!(Instant::now() < until, "nothing more was read");
-    }
-    assert!(
-        seen.values().all(|count| *count == 1),
-        "redelivered: {seen:?}"
-    );
-}
-
-pub(crate) fn a_range_group_shares_the_partitions_and_hands_over(bootstrap: &str) {
-    group_shares(bootstrap, "range");
-}
-
-pub(crate) fn a_cooperative_group_shares_the_partitions_and_hands_over(bootstrap: &str) {
-    group_shares(bootstrap, "cooperative-sticky");
-}
-
-pub(crate) fn commits_resume_with_their_metadata(bootstrap: &str) {
-    let topic = create(bootstrap, "commit", 1);
-    let group = fresh("group");
-    send(&producer(bootstrap, &[]), &topic, 0, numbers(0..10));
-    {
-        let consumer = consumer(bootstrap, &group, &[]);
-        let mut list = TopicPartitionList::new();
-        let mut place = list.add_partition(&topic, 0);
-        place.set_offset(Offset::Offset(4)).unwrap();
-        place.set_metadata("a note");
-        consumer.commit(&list, CommitMode::Sync).unwrap();
-    }
-    let consumer = consumer(bootstrap, &group, &[]);
-    let mut list = TopicPartitionList::new();
-    list.add_partition(&topic, 0);
-    let committed = consumer.committed_offsets(list, PATIENCE).unwrap();
-    let place = committed.find_partition(&topic, 0).unwrap();
-    assert_eq!(
-        (place.offset(), place.metadata()),
-        (Offset::Offset(4), "a note")
-    );
-    let (low, high) = consumer.fetch_watermarks(&topic, 0, PATIENCE).unwrap();
-    assert_eq!((low, high), (0, 10));
-    consumer.subscribe(&[&topic]).unwrap();
-    assert_eq!(read(&consumer, 6)[0], (4, "4".to_owned()));
-}
-
 pub(crate) fn offsets_are_found_by_time(bootstrap: &str) {
     let topic = create(bootstrap, "time", 1);
     let producer = producer(bootstrap, &[]);
@@ -465,27 +367,6 @@ pub(crate) fn partitions_are_added_and_topics_deleted(bootstrap: &str) {
         .unwrap();
     let again = wait(admin.delete_topics(&[&topic], &options())).unwrap();
     assert!(again[0].is_err());
-}
-
-pub(crate) fn groups_are_listed_and_deleted(bootstrap: &str) {
-    let topic = create(bootstrap, "groups", 1);
-    let group = fresh("group");
-    let admin = admin(bootstrap);
-    {
-        let consumer = consumer(bootstrap, &group, &[]);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&topic, 0, Offset::Offset(0))
-            .unwrap();
-        consumer.commit(&list, CommitMode::Sync).unwrap();
-    }
-    let listed = || {
-        let groups = admin.inner().fetch_group_list(None, PATIENCE).unwrap();
-        groups.groups().iter().any(|each| each.name() == group)
-    };
-    assert!(listed());
-    let deleted = wait(admin.delete_groups(&[&group], &options())).unwrap();
-    assert_eq!(deleted, [Ok(group.clone())]);
-    assert!(!listed());
 }
 
 pub(crate) fn records_are_deleted_up_to_an_offset(bootstrap: &str) {
