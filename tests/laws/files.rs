@@ -52,84 +52,77 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-fn text(path: &Path) -> String {
-    fs::read_to_string(path).unwrap()
+/// True for code that only tests see.
+fn is_test(path: &Path) -> bool {
+    let shown = path.display().to_string();
+    shown.contains("/tests/") || shown.ends_with("/tests.rs")
+}
+
+/// Fails with every file that breaks the law, not only the first.
+#[track_caller]
+fn no_file(breaks: impl Fn(&Path, &str) -> Option<String>) {
+    let broken: Vec<_> = sources()
+        .iter()
+        .filter_map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            breaks(path, &text).map(|how| format!("{}: {how}", path.display()))
+        })
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
 #[test]
 fn every_file_opens_by_saying_what_it_is() {
-    for path in sources() {
-        assert!(
-            text(&path).starts_with("//! "),
-            "{} has no //! comment",
-            path.display()
-        );
-    }
+    no_file(|_, text| (!text.starts_with("//! ")).then(|| "has no //! comment".to_owned()));
 }
 
 #[test]
 fn files_are_short_or_say_why_not() {
-    for path in sources() {
-        let text = text(&path);
-        let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-        let lines = code.lines().count();
-        assert!(lines <= HARD_LIMIT, "{}: {lines} lines", path.display());
-        let why = text
+    no_file(|_, text| {
+        let lines = text
+            .split("#[cfg(test)]\nmod tests")
+            .next()?
             .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .any(|line| line.contains("Long because"));
-        assert!(
-            lines <= SOFT_LIMIT || why,
-            "{}: {lines} lines and no reason",
-            path.display()
-        );
-    }
+            .count();
+        let mut first = text.lines().take_while(|line| line.starts_with("//!"));
+        let says_why = first.any(|line| line.contains("Long because"));
+        (lines > HARD_LIMIT || (lines > SOFT_LIMIT && !says_why)).then(|| format!("{lines} lines"))
+    });
 }
 
 #[test]
 fn no_file_carries_a_name_that_says_nothing() {
-    for path in sources() {
-        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
-        assert!(!REFUSED.contains(&stem.as_str()), "{}", path.display());
-        assert!(
-            stem != "mod",
-            "{}: foo.rs beside foo/, no mod.rs",
-            path.display()
-        );
-    }
+    no_file(|path, _| {
+        let stem = path.file_stem()?.to_string_lossy().into_owned();
+        // Cargo wants tests/<name>/mod.rs for what several test binaries share.
+        let refused = REFUSED.contains(&stem.as_str()) || (stem == "mod" && !is_test(path));
+        refused.then(|| format!("the name {stem} is refused"))
+    });
 }
 
 #[test]
 fn only_wire_rs_of_a_domain_crate_names_protobuf_types() {
-    for path in sources() {
+    no_file(|path, text| {
         let shown = path.display().to_string();
         let domain = ["routing", "conflicts", "windows", "features"]
             .iter()
             .any(|name| shown.contains(&format!("crates/{name}/src/")));
-        let wire = shown.contains("/wire.rs") || shown.contains("/wire/");
-        if domain && !wire {
-            let text = text(&path);
-            let code = text.split("#[cfg(test)]").next().unwrap();
-            assert!(
-                !code.contains("v1::"),
-                "{shown} names a protobuf type outside wire.rs"
-            );
-        }
-    }
+        let wire = shown.contains("/wire.rs") || shown.contains("/wire/") || is_test(path);
+        let code = text.split("#[cfg(test)]").next()?;
+        (domain && !wire && code.contains("v1::"))
+            .then(|| "names a protobuf type outside wire.rs".to_owned())
+    });
 }
 
 #[test]
-fn no_test_sleeps_is_ignored_or_left_to_do() {
-    let marks = [
-        concat!("thread::", "sleep("),
-        concat!("time::", "sleep("),
-        concat!("#[ig", "nore]"),
-        concat!("to", "do!("),
-    ];
-    for path in sources() {
-        let text = text(&path);
-        for mark in marks {
-            assert!(!text.contains(mark), "{} contains {mark}", path.display());
-        }
-    }
+fn no_test_sleeps_and_nothing_is_ignored_or_left_to_do() {
+    let sleeps = [concat!("thread::", "sleep("), concat!("time::", "sleep(")];
+    let marks = [concat!("#[ig", "nore]"), concat!("to", "do!(")];
+    no_file(|path, text| {
+        let sleep = sleeps
+            .iter()
+            .find(|mark| is_test(path) && text.contains(**mark));
+        let mark = marks.iter().find(|mark| text.contains(**mark));
+        sleep.or(mark).map(|mark| format!("contains {mark}"))
+    });
 }

@@ -195,6 +195,14 @@ pub fn state(of: &Incident) -> v1::Incident {
     }
 }
 
+/// Reads the bytes of an `Incident`, as snapshots hold it.
+///
+/// # Errors
+/// As [`state_back`].
+pub fn decode_state(bytes: &[u8]) -> Result<Incident, WireError> {
+    state_back(v1::Incident::decode(bytes)?)
+}
+
 /// Checks an `Incident`; its receive time is left out.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use prost::Message;
 use rustc_hash::FxHashMap;
-use weir_events::{position::WriterSeq, v1};
+use weir_events::position::WriterSeq;
 use weir_routing::{
     AsPath, Asn, Bogons, Origin, Peer, Prefix, Segment,
     rib::{PathRef, Route, Slot, peers::Expiry, peers::Session},
@@ -140,8 +140,7 @@ pub(super) fn put_incident(to: &mut Writer, incident: &Incident) {
 }
 
 pub(super) fn incident(from: &mut Reader<'_>) -> Read<Incident> {
-    let message = v1::Incident::decode(from.bytes()?).map_err(wire::WireError::from)?;
-    Ok(wire::state_back(message)?)
+    Ok(wire::decode_state(from.bytes()?)?)
 }
 
 fn put_path(to: &mut Writer, path: &AsPath) {

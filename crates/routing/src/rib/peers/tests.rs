@@ -1,3 +1,5 @@
+//! Sessions come, go and lie: what a slot makes of it.
+
 use super::*;
 
 const MINUTE: i64 = 60_000_000;
