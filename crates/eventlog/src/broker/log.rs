@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -190,9 +190,13 @@ impl Log {
         let snapshot = snapshot.into_bytes();
         let mut file = crc32c::crc32c(&snapshot).to_be_bytes().to_vec();
         file.extend_from_slice(&snapshot);
-        std::fs::write(producers_path(&self.dir, base), file)?;
+        let mut beside = File::create(producers_path(&self.dir, base))?;
+        beside.write_all(&file)?;
+        beside.sync_data()?;
         let next = Segment::create(&self.dir, base)?;
-        File::open(&self.dir)?.sync_all()?;
+        // From here on the next segment is the last: what went on in this one would be cut on open.
+        let named = File::open(&self.dir).and_then(|dir| dir.sync_all());
+        self.note_sync(self.active.base, self.active.size, named)?;
         self.closed
             .push_back(std::mem::replace(&mut self.active, next));
         self.recent.clear();

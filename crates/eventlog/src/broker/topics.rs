@@ -222,14 +222,16 @@ impl Catalogue {
             partitions: RwLock::new(Vec::new()),
             settings: RwLock::new(settings),
         });
-        self.open_partitions(&topic, partitions)?;
-        journal.0.append(&[topic_entry(&topic)])?;
+        let partitions = self.open_partitions(&topic, partitions)?;
+        journal.0.append(&[topic_entry(&topic, &partitions)])?;
         journal.0.sync()?;
+        *topic.partitions.write() = partitions;
         self.topics.write().insert(name.to_owned(), topic);
         Ok(())
     }
 
-    fn open_partitions(&self, topic: &Topic, count: i32) -> io::Result<()> {
+    /// All partitions of a topic, with new ones up to `count`.
+    fn open_partitions(&self, topic: &Topic, count: i32) -> io::Result<Vec<Arc<Partition>>> {
         let folder = self.dir.join("topics").join(folder(&topic.name, topic.id));
         let mut partitions = topic.partitions.read().clone();
         while i32::try_from(partitions.len()).is_ok_and(|have| have < count) {
@@ -237,8 +239,7 @@ impl Catalogue {
             let log = Log::open(&dir, 0, self.segment_bytes)?;
             partitions.push(Arc::new(Partition::new(log)));
         }
-        *topic.partitions.write() = partitions;
-        Ok(())
+        Ok(partitions)
     }
 
     pub(crate) fn add_partitions(
@@ -260,9 +261,10 @@ impl Catalogue {
         if only_check {
             return Ok(());
         }
-        self.open_partitions(&topic, count)?;
-        journal.0.append(&[topic_entry(&topic)])?;
+        let partitions = self.open_partitions(&topic, count)?;
+        journal.0.append(&[topic_entry(&topic, &partitions)])?;
         journal.0.sync()?;
+        *topic.partitions.write() = partitions;
         Ok(())
     }
 
@@ -293,7 +295,9 @@ impl Catalogue {
     ) -> Result<(), CatalogueError> {
         let mut journal = self.journal.lock();
         *topic.settings.write() = settings;
-        journal.0.append(&[topic_entry(topic)])?;
+        journal
+            .0
+            .append(&[topic_entry(topic, &topic.partitions.read())])?;
         journal.0.sync()?;
         Ok(())
     }
@@ -344,7 +348,11 @@ impl Catalogue {
         if !journal.wants_rewrite() {
             return Ok(());
         }
-        let mut entries: Vec<_> = self.all().iter().map(|topic| topic_entry(topic)).collect();
+        let mut entries: Vec<_> = self
+            .all()
+            .iter()
+            .map(|topic| topic_entry(topic, &topic.partitions.read()))
+            .collect();
         let mut entry = Writer::default();
         entry.i8(4).i64(ids.reserved);
         entries.push(entry.into_bytes());
@@ -381,7 +389,7 @@ fn remove_orphans(dir: &Path, known: &[String]) -> io::Result<()> {
 }
 
 /// Entry kinds: 1 topic (whole), 2 topic deleted, 3 log start, 4 producer ids reserved.
-fn topic_entry(topic: &Topic) -> Vec<u8> {
+fn topic_entry(topic: &Topic, partitions: &[Arc<Partition>]) -> Vec<u8> {
     let mut entry = Writer::default();
     entry.i8(1).raw(topic.id.as_bytes()).text(&topic.name);
     let settings = topic.settings.read();
@@ -389,8 +397,7 @@ fn topic_entry(topic: &Topic) -> Vec<u8> {
     for (key, value) in settings.iter() {
         entry.text(key).text(value);
     }
-    let partitions = topic.partitions.read();
-    entry.array(&partitions, |entry, partition| {
+    entry.array(partitions, |entry, partition| {
         entry.i64(partition.log.lock().start());
     });
     entry.into_bytes()
