@@ -11,7 +11,9 @@ use super::node::Node;
 use super::wire::{Reader, Writer};
 use super::{BrokerConfig, request};
 
+mod codec;
 mod disk;
+mod fuzz;
 mod recovery;
 mod retention;
 
