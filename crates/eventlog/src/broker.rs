@@ -342,12 +342,17 @@ async fn accept(node: &Arc<Node>, listener: &TcpListener) {
     }
 }
 
-/// Ends joins that are complete and drops members that are silent.
+/// Ends joins that are complete and drops members that are silent, each when it is due.
 async fn keep_groups(node: &Node) {
-    let mut clock = tokio::time::interval(Duration::from_millis(50));
     loop {
-        clock.tick().await;
-        node.groups.expire();
+        let due = node.groups.expire(std::time::Instant::now());
+        match due {
+            Some(due) => {
+                // Early or late does not matter: what is due is asked again.
+                let _ = tokio::time::timeout_at(due.into(), node.groups.changed()).await;
+            }
+            None => node.groups.changed().await,
+        }
     }
 }
 

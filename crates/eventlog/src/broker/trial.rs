@@ -14,6 +14,7 @@ use super::{BrokerConfig, request};
 mod codec;
 mod disk;
 mod fuzz;
+mod groups;
 mod recovery;
 mod retention;
 

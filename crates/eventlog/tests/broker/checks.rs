@@ -303,7 +303,12 @@ pub(crate) fn an_unknown_topic_is_an_error(bootstrap: &str) {
 pub(crate) fn a_waiting_fetch_is_answered_in_milliseconds(bootstrap: &str) {
     let topic = create(bootstrap, "latency", 1);
     let producer = producer(bootstrap, &[("linger.ms", "0")]);
-    let consumer = assigned(bootstrap, &topic, 0, Offset::Beginning);
+    let wait = [("fetch.wait.max.ms", "5000")];
+    let consumer = consumer(bootstrap, &fresh("reader"), &wait);
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&topic, 0, Offset::Beginning)
+        .unwrap();
+    consumer.assign(&list).unwrap();
     send(&producer, &topic, 0, numbers(0..1));
     read(&consumer, 1);
     let mut times = Vec::new();
@@ -320,12 +325,9 @@ pub(crate) fn a_waiting_fetch_is_answered_in_milliseconds(bootstrap: &str) {
         "produce to consume: p50 {:?}, p95 {:?}",
         times[100], times[190]
     );
-    // The aim is 5 ms at p95; a loaded machine must not fail the build, a missed wake-up must.
-    assert!(
-        times[100] < Duration::from_millis(100),
-        "p50 {:?}",
-        times[100]
-    );
+    // The aim is 5 ms at p95. A loaded machine must not fail the build; a wake-up that is missed
+    // costs the 5 s of the fetch, and does.
+    assert!(times[100] < Duration::from_secs(1), "p50 {:?}", times[100]);
 }
 
 pub(crate) fn configs_are_described_and_altered(bootstrap: &str) {

@@ -40,6 +40,7 @@ pub(crate) async fn join(
         protocols,
         comes_twice: version >= 4,
     };
+    let _waiting = node.groups.waiting();
     let answer = if group.is_empty() {
         Answer::Now(Joined::failed(code::INVALID_GROUP_ID, &member))
     } else {
@@ -86,6 +87,7 @@ pub(crate) async fn sync(
         let member = request.text("member")?.to_owned();
         Ok((member, request.bytes("assignment")?.to_vec()))
     })?;
+    let _waiting = node.groups.waiting();
     let answer = node
         .groups
         .sync(group, member, instance, generation, assignments);

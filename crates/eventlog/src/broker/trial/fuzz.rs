@@ -340,7 +340,7 @@ fn round(dir: &Path, fuzz: &mut Fuzz, until: Instant, tally: &mut Tally) {
             break;
         }
         if number % 50 == 0 {
-            node.groups.expire();
+            node.groups.expire(Instant::now());
             fuzz.learn(&node);
             let newest = fuzz.numbers.iter().max().copied();
             tally.generation = tally.generation.max(newest.unwrap_or(0));
