@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
@@ -28,6 +29,8 @@ const TOPIC_LIMIT: usize = 1_000;
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) log: Mutex<Log>,
+    /// The last append failed: told once, however often clients try again.
+    pub(crate) failing: AtomicBool,
     waiting: Mutex<Vec<Arc<Notify>>>,
 }
 
@@ -35,6 +38,7 @@ impl Partition {
     fn new(log: Log) -> Self {
         Self {
             log: Mutex::new(log),
+            failing: AtomicBool::new(false),
             waiting: Mutex::new(Vec::new()),
         }
     }
@@ -223,7 +227,8 @@ impl Catalogue {
             settings: RwLock::new(settings),
         });
         let partitions = self.open_partitions(&topic, partitions)?;
-        journal.0.append(&[topic_entry(&topic, &partitions)])?;
+        let entry = topic_entry(&topic, &topic.settings.read(), &partitions);
+        journal.0.append(&[entry])?;
         journal.0.sync()?;
         *topic.partitions.write() = partitions;
         self.topics.write().insert(name.to_owned(), topic);
@@ -262,7 +267,8 @@ impl Catalogue {
             return Ok(());
         }
         let partitions = self.open_partitions(&topic, count)?;
-        journal.0.append(&[topic_entry(&topic, &partitions)])?;
+        let entry = topic_entry(&topic, &topic.settings.read(), &partitions);
+        journal.0.append(&[entry])?;
         journal.0.sync()?;
         *topic.partitions.write() = partitions;
         Ok(())
@@ -294,11 +300,10 @@ impl Catalogue {
         settings: BTreeMap<String, String>,
     ) -> Result<(), CatalogueError> {
         let mut journal = self.journal.lock();
-        *topic.settings.write() = settings;
-        journal
-            .0
-            .append(&[topic_entry(topic, &topic.partitions.read())])?;
+        let entry = topic_entry(topic, &settings, &topic.partitions.read());
+        journal.0.append(&[entry])?;
         journal.0.sync()?;
+        *topic.settings.write() = settings;
         Ok(())
     }
 
@@ -351,7 +356,7 @@ impl Catalogue {
         let mut entries: Vec<_> = self
             .all()
             .iter()
-            .map(|topic| topic_entry(topic, &topic.partitions.read()))
+            .map(|topic| topic_entry(topic, &topic.settings.read(), &topic.partitions.read()))
             .collect();
         let mut entry = Writer::default();
         entry.i8(4).i64(ids.reserved);
@@ -389,12 +394,15 @@ fn remove_orphans(dir: &Path, known: &[String]) -> io::Result<()> {
 }
 
 /// Entry kinds: 1 topic (whole), 2 topic deleted, 3 log start, 4 producer ids reserved.
-fn topic_entry(topic: &Topic, partitions: &[Arc<Partition>]) -> Vec<u8> {
+fn topic_entry(
+    topic: &Topic,
+    settings: &BTreeMap<String, String>,
+    partitions: &[Arc<Partition>],
+) -> Vec<u8> {
     let mut entry = Writer::default();
     entry.i8(1).raw(topic.id.as_bytes()).text(&topic.name);
-    let settings = topic.settings.read();
     entry.count(settings.len());
-    for (key, value) in settings.iter() {
+    for (key, value) in settings {
         entry.text(key).text(value);
     }
     entry.array(partitions, |entry, partition| {

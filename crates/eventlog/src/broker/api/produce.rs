@@ -1,6 +1,7 @@
 //! Produce and InitProducerId: batches are checked, placed and appended as they came.
 
 use std::ops::Range;
+use std::sync::atomic::Ordering;
 
 use crate::broker::Fsync;
 use crate::broker::batch::{self, BatchError};
@@ -119,7 +120,11 @@ fn append(
             AppendError::Fenced => code::INVALID_PRODUCER_EPOCH,
             AppendError::Broken(_) => code::KAFKA_STORAGE_ERROR,
             AppendError::Storage(cause) => {
-                tracing::error!(topic = topic.name, partition = index, error = %cause, "cannot write the log");
+                let told = partition.failing.swap(true, Ordering::Relaxed);
+                if !told {
+                    let topic = &topic.name;
+                    tracing::error!(topic, partition = index, error = %cause, "cannot write the log");
+                }
                 code::KAFKA_STORAGE_ERROR
             }
         };
@@ -130,6 +135,7 @@ fn append(
         tokio::task::block_in_place(|| partition.sync())
             .map_err(|error| (code::KAFKA_STORAGE_ERROR, error.to_string()))?;
     }
+    partition.failing.store(false, Ordering::Relaxed);
     partition.wake();
     Ok((offset, start))
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::{NOBODY, TIME, batch, create, node, produce, stored};
+use crate::broker::Fsync;
 use crate::broker::batch::check_produced;
 use crate::broker::error_code as code;
 use crate::broker::log::Log;
+use crate::broker::node::Node;
 use crate::broker::offsets::Committed;
 
 fn append(log: &mut Log, payload: &[u8]) -> i64 {
@@ -140,6 +142,30 @@ fn a_copy_that_is_made_while_writing_holds_all_that_was_acknowledged_before() {
             number += 1;
         }
     });
+}
+
+#[test]
+fn with_fsync_always_nothing_is_acknowledged_that_is_not_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let always = |fsync| node(folder.path(), |config| config.fsync = fsync);
+    let is_durable = |node: &Node| {
+        let partition = node.catalogue.partition("t", 0).unwrap();
+        partition.log.lock().unsynced().unwrap().is_none()
+    };
+    let sent = batch((1, 0, 0), TIME, &[b"x"]);
+    {
+        let node = always(Fsync::None);
+        create(&node, "t");
+        assert_eq!(produce(&node, "t", &sent), (code::NONE, 0));
+        assert!(!is_durable(&node));
+    }
+    let node = always(Fsync::Always);
+    assert!(!is_durable(&node), "an earlier run left it so");
+    assert_eq!(produce(&node, "t", &sent), (code::NONE, 0), "sent again");
+    assert!(is_durable(&node));
+    let next = batch((1, 0, 1), TIME, &[b"y"]);
+    assert_eq!(produce(&node, "t", &next), (code::NONE, 1));
+    assert!(is_durable(&node));
 }
 
 #[test]
