@@ -23,7 +23,7 @@ use window::Window;
 /// One published record: rises by one with each, over all topics and partitions of a publisher.
 /// The default stands before the first record and is always acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
+pub struct Ticket(pub u64);
 
 /// Told the tag of each record when it is in the log, on the client's thread: return at once.
 pub type OnDelivery = Arc<dyn Fn(i64) + Send + Sync>;

@@ -1,6 +1,13 @@
 //! Starts the instances of the detector and the incident writer, and stops them in order.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use weir_eventlog::{
     DeadLetters, EventLog, LogError, Publisher, PublisherOptions, Subscriber,
@@ -51,6 +58,7 @@ pub struct Running {
     writer: Subscriber,
     board: StatusBoard,
     latency: Latency,
+    restored: Arc<AtomicU32>,
     _reporter: Reporter,
 }
 
@@ -62,6 +70,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let bogons = config.bogons(parts.bogons)?;
     let board = StatusBoard::new("conflict-detector", "0", &parts.stream, parts.synthetic);
     let latency = Latency::default();
+    let restored = Arc::default();
     let plain = Publisher::connect(&parts.log, PublisherOptions::default())?;
     let writer = store::start(&parts.log, parts.records, plain.clone())?;
     let instances = (0..config.instances.max(1))
@@ -82,6 +91,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
                 publisher,
                 dead_letters: DeadLetters::new(plain.clone(), "conflict-detector"),
                 board: board.clone(),
+                restored: Arc::clone(&restored),
             };
             Subscriber::start(&parts.log, GROUP, BGP_UPDATES, move |assignment| {
                 task::run(assignment, &shared)
@@ -94,6 +104,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
         _reporter: board.report(&parts.log)?,
         board,
         latency,
+        restored,
     })
 }
 
@@ -113,6 +124,13 @@ impl Running {
     #[must_use]
     pub fn status(&self) -> &StatusBoard {
         &self.board
+    }
+
+    /// True once every partition has a task that stands where its checkpoint left it: what is
+    /// written from now on is judged at once.
+    #[must_use]
+    pub fn is_restored(&self) -> bool {
+        self.restored.load(Ordering::Relaxed) >= BGP_UPDATES.partitions
     }
 
     /// From received bytes to delivery report.

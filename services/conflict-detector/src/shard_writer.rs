@@ -17,7 +17,7 @@ pub(crate) enum Work {
     /// The control shard, copied at P0.
     Control(Box<ControlSnapshot>),
     /// A block, copied at its own position.
-    Block(BlockSnapshot, i64),
+    Block(Box<BlockSnapshot>, i64),
     /// All shards are written and every effect below is acknowledged.
     Manifest(Box<Manifest>),
 }

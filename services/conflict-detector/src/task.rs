@@ -3,7 +3,13 @@
 //! Restore, then for ever: a batch in, its transitions out, one pause of the checkpoint
 //! (detector.md 6, 13, 16-19). Bad records become dead letters and never stop the task.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use prost::Message;
 use weir_conflicts::{Detector, Transition, wire};
@@ -44,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) board: StatusBoard,
+    /// Tasks that have been restored since the start.
+    pub(crate) restored: Arc<AtomicU32>,
 }
 
 /// Runs the task of `assignment` until the partition is taken away.
@@ -61,6 +69,7 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
     assignment.resume_at(restored.p0)?;
     assignment.commit(restored.p0);
     crash_point("restore.resumed");
+    shared.restored.fetch_add(1, Ordering::Relaxed);
 
     let rolling = Rolling::new(
         folder,

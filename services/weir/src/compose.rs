@@ -21,6 +21,9 @@ use crate::{progress::Failure, settings::Settings, stream::Stream};
 /// Longest that a part may take to drain.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// Between two looks at a part that is starting.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// Everything that runs for one stream.
 pub(crate) struct House {
     pub(crate) log: EventLog,
@@ -123,6 +126,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
         .then(|| serve(site, settings, &log, &stores))
         .transpose()?;
 
+    wait_until_restored(&detector)?;
     let mut ingest = settings.ingest.clone();
     ingest.stream = stream;
     ingest.synthetic = synthetic;
@@ -141,6 +145,18 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
         ingest,
         broker,
     })
+}
+
+/// Ingest starts behind restored consumers, so that its first records do not wait for them. A task
+/// that cannot be restored says why.
+fn wait_until_restored(detector: &weir_conflict_detector::Running) -> Result<(), Failure> {
+    while !detector.is_restored() {
+        if let Some(failure) = detector.failure() {
+            return Err(Failure::Broken(format!("conflict-detector: {failure}")));
+        }
+        std::thread::park_timeout(LOOK);
+    }
+    Ok(())
 }
 
 fn serve(

@@ -25,7 +25,7 @@ use crate::{
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = telemetry::start(LogFormat::default(), "warn,weir=info")
+    let outcome = telemetry::start(LogFormat::default(), "warn")
         .map_err(Failure::unusable)
         .and_then(|telemetry| match cli.command {
             Some(Command::Run(arguments)) => run::run(arguments, telemetry),

@@ -55,7 +55,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         paths: arguments.paths.clone(),
         ribs: arguments.rib.clone(),
         collector: arguments.collector.clone(),
-        speed: arguments.speed.clone(),
+        speed: arguments.speed,
     });
     // Nothing more is to come when the input has ended: history need not wait for company.
     settings.feature_materializer.history_idle_ms = 100;

@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: RunArguments, telemetry: Telemetry) -> Result<(), F
 
 fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
     let data = &arguments.data;
-    let paced = |default| arguments.speed.clone().unwrap_or(default);
+    let paced = |default| arguments.speed.unwrap_or(default);
     let live = |why: &str| Choice {
         source: Source::RisLive(RisLive::default()),
         stream: Stream::named(data, "live", false),

@@ -136,11 +136,11 @@ fn topic_start(topic: &str, epoch: TopicEpoch) -> Vec<u8> {
             topic_epoch: u64::from(epoch.0),
         })),
     };
+    // No event time: it is a fact of the log, not of any stream's time.
     let now = time::now_us();
     if topic == BGP_UPDATES.name {
         v1::BgpUpdate {
             collector: CONTROL.to_owned(),
-            event_time_us: now,
             receive_time_us: now,
             body: Some(v1::bgp_update::Body::Control(control)),
             ..Default::default()
@@ -149,7 +149,6 @@ fn topic_start(topic: &str, epoch: TopicEpoch) -> Vec<u8> {
     } else {
         v1::BgpMessage {
             collector: CONTROL.to_owned(),
-            event_time_us: now,
             receive_time_us: now,
             body: Some(v1::bgp_message::Body::Control(control)),
             ..Default::default()

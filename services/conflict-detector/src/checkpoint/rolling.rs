@@ -144,7 +144,7 @@ impl Rolling {
         if let Some(block) = round.next_block() {
             round.copied(standing.last.clone(), self.publisher.last());
             self.writer.give(Work::Block(
-                detector.block_snapshot(block),
+                Box::new(detector.block_snapshot(block)),
                 standing.next_offset,
             ));
         } else if !self.manifest_given
