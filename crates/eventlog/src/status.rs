@@ -13,7 +13,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use weir_events::{time, topics, v1};
 
-use crate::{EventLog, LogError};
+use crate::{EventLog, LogError, Publisher, Ticket};
 
 /// How often a reporter publishes.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -150,6 +150,18 @@ impl StatusBoard {
         }
     }
 
+    /// Publishes the board once through `publisher`. As its first record this also connects it:
+    /// an idempotent producer needs half a second to get its id, and the records behind this one
+    /// then do not wait for it.
+    ///
+    /// # Errors
+    /// As [`Publisher::publish`].
+    pub fn publish(&self, publisher: &Publisher) -> Result<Ticket, LogError> {
+        let key = format!("{}/{}", self.inner.service, self.inner.instance);
+        let partition = topics::partition(&topics::SERVICE_STATUS, key.as_bytes());
+        publisher.publish(partition, key.as_bytes(), &self.snapshot())
+    }
+
     /// Publishes the board at once and then every two seconds, and a last time when the
     /// reporter is dropped.
     ///
@@ -172,13 +184,11 @@ impl StatusBoard {
     }
 
     fn report_until(&self, log: &EventLog, (stopped, changed): &(Mutex<bool>, Condvar)) {
-        let key = format!("{}/{}", self.inner.service, self.inner.instance);
         let mut told = false;
         let mut last = false;
         loop {
             let sent = log.status_publisher().and_then(|publisher| {
-                let partition = topics::partition(&topics::SERVICE_STATUS, key.as_bytes());
-                let ticket = publisher.publish(partition, key.as_bytes(), &self.snapshot())?;
+                let ticket = self.publish(&publisher)?;
                 if last {
                     publisher.wait_for(ticket, LAST_WORD)?;
                 }

@@ -27,19 +27,23 @@ pub struct Percentiles {
     pub max: f64,
 }
 
-impl Default for Latency {
-    fn default() -> Self {
-        // Three significant digits over a fixed range cannot fail; a histogram that grows can.
-        let histogram = Histogram::new_with_bounds(1, MAX_US, 3).or_else(|_| Histogram::new(3));
-        Self {
-            histogram: Arc::new(Mutex::new(histogram.unwrap_or_else(|_| unreachable!()))),
-        }
-    }
-}
-
 impl Latency {
+    /// No latencies yet.
+    ///
+    /// # Errors
+    /// Never: three significant digits over this range are possible.
+    pub(crate) fn new() -> Result<Self, hdrhistogram::CreationError> {
+        Ok(Self {
+            histogram: Arc::new(Mutex::new(Histogram::new_with_bounds(1, MAX_US, 3)?)),
+        })
+    }
+
     /// Records a delivery that is reported now for bytes that were received at `received_us`.
     pub(crate) fn delivered(&self, received_us: i64) {
+        // Tag 0: a heartbeat, not a transition.
+        if received_us == 0 {
+            return;
+        }
         let elapsed = now_us().saturating_sub(received_us).max(1).unsigned_abs();
         metrics::histogram!("detect_latency_seconds").record(elapsed as f64 / 1e6);
         self.histogram.lock().saturating_record(elapsed);

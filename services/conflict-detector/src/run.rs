@@ -10,7 +10,7 @@ use std::{
 };
 
 use weir_eventlog::{
-    DeadLetters, EventLog, LogError, Publisher, PublisherOptions, Subscriber,
+    DeadLetters, EventLog, LogError, Publisher, PublisherOptions, Subscriber, Ticket,
     status::{Reporter, StatusBoard},
 };
 use weir_events::topics::BGP_UPDATES;
@@ -50,11 +50,16 @@ pub enum StartError {
     /// The log is not there.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// No histogram of latencies can be made.
+    #[error("cannot make the histogram of latencies")]
+    Latency(#[from] hdrhistogram::CreationError),
 }
 
 /// A running detector with its incident writer.
 pub struct Running {
     instances: Vec<Subscriber>,
+    /// The publisher of each instance, and its first record.
+    connecting: Vec<(Publisher, Ticket)>,
     writer: Subscriber,
     board: StatusBoard,
     latency: Latency,
@@ -69,10 +74,11 @@ pub struct Running {
 pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let bogons = config.bogons(parts.bogons)?;
     let board = StatusBoard::new("conflict-detector", "0", &parts.stream, parts.synthetic);
-    let latency = Latency::default();
+    let latency = Latency::new()?;
     let restored = Arc::default();
     let plain = Publisher::connect(&parts.log, PublisherOptions::default())?;
     let writer = store::start(&parts.log, parts.records, plain.clone())?;
+    let mut connecting = Vec::new();
     let instances = (0..config.instances.max(1))
         .map(|_| {
             let delivered = latency.clone();
@@ -83,6 +89,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
                     on_delivery: Some(Arc::new(move |received| delivered.delivered(received))),
                 },
             )?;
+            connecting.push((publisher.clone(), board.publish(&publisher)?));
             let shared = Shared {
                 config: config.clone(),
                 bogons: bogons.clone(),
@@ -100,6 +107,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
         .collect::<Result<_, LogError>>()?;
     Ok(Running {
         instances,
+        connecting,
         writer,
         _reporter: board.report(&parts.log)?,
         board,
@@ -126,11 +134,15 @@ impl Running {
         &self.board
     }
 
-    /// True once every partition has a task that stands where its checkpoint left it: what is
-    /// written from now on is judged at once.
+    /// True once every partition has a task that stands where its checkpoint left it, and what it
+    /// finds can leave: what is written from now on is judged at once.
     #[must_use]
     pub fn is_restored(&self) -> bool {
         self.restored.load(Ordering::Relaxed) >= BGP_UPDATES.partitions
+            && self
+                .connecting
+                .iter()
+                .all(|(publisher, first)| publisher.acknowledged() >= *first)
     }
 
     /// From received bytes to delivery report.

@@ -213,6 +213,7 @@ impl Task<'_> {
         // The counters are part of what "caught up" promises.
         self.report(assignment)?;
         assignment.commit(p0);
+        crash_point("checkpoint.committed");
         Ok(())
     }
 

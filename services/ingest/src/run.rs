@@ -28,6 +28,9 @@ use crate::{
     ris_live, watch,
 };
 
+/// Longest wait for the log to take a first record.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// Why ingest did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -197,6 +200,9 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
         Source::Watch(source) => (watch::prepare(context, source)?, 0),
         Source::RisLive(source) => (ris_live::prepare(context, source)?, 0),
     };
+    // What is paced or live must not wait for the publisher's first connection.
+    status.publish(&publisher)?;
+    publisher.flush(CONNECT)?;
     let ended = Arc::new(Ended::default());
     let own = Arc::clone(&ended);
     let thread = std::thread::Builder::new()
