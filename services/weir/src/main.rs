@@ -28,9 +28,9 @@ fn main() -> ExitCode {
     let outcome = telemetry::start(LogFormat::default(), "warn")
         .map_err(Failure::unusable)
         .and_then(|telemetry| match cli.command {
-            Some(Command::Run(arguments)) => run::run(arguments, telemetry),
+            Some(Command::Run(arguments)) => run::run(&arguments, &telemetry),
             Some(Command::Replay(arguments)) => replay::replay(arguments, telemetry),
-            None => run::run(cli.run, telemetry),
+            None => run::run(&cli.run, &telemetry),
         });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

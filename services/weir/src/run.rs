@@ -1,6 +1,10 @@
 //! `weir run`: serve at once, then read until somebody says stop.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::mpsc::{self, Receiver},
+    time::Duration,
+};
 
 use weir_ingest::{
     Source, Speed,
@@ -12,7 +16,7 @@ use weir_routing::Bogons;
 
 use crate::{
     cli::RunArguments,
-    compose::{self, Site},
+    compose::{self, House, Site},
     progress::{Failure, say},
     settings,
     stream::{Memory, Stream},
@@ -20,6 +24,8 @@ use crate::{
 
 /// How long RIS Live may take to answer before the scenario is told instead.
 const RIS_LIVE_WITHIN: Duration = Duration::from_secs(3);
+/// How long serving waits for that answer: with no network the refusal comes at once.
+const SERVE_WITHIN: Duration = Duration::from_millis(300);
 /// The scenario: its 146 minutes in as many seconds.
 const SCENARIO_SPEED: Speed = Speed::Times(60.0);
 /// Between two looks at the health of the parts.
@@ -32,14 +38,67 @@ struct Choice {
     why: String,
 }
 
-pub(crate) fn run(arguments: RunArguments, telemetry: Telemetry) -> Result<(), Failure> {
+/// The answer of RIS Live, or why there is none.
+type Answer = Result<(), ris_live::RisLiveError>;
+
+pub(crate) fn run(arguments: &RunArguments, telemetry: &Telemetry) -> Result<(), Failure> {
     let stop = Stop::new();
     stop.on_signals().map_err(Failure::broken)?;
+    let until_stopped = || stop.wait(LOOK);
+    if !arguments.source.is_empty() {
+        return serve(arguments, choose(arguments)?, telemetry, until_stopped);
+    }
+    let answer = ask_ris_live()?;
+    let mut refused = match answer.recv_timeout(SERVE_WITHIN) {
+        Ok(answer) => answer.err(),
+        // Serving does not wait: it begins live, and changes over if no answer comes.
+        Err(_) => None,
+    };
+    if refused.is_none() {
+        serve(arguments, live(arguments, "asked first"), telemetry, || {
+            if let Ok(Err(error)) = answer.try_recv() {
+                refused = Some(error);
+            }
+            refused.is_some() || until_stopped()
+        })?;
+    }
+    match refused {
+        Some(error) => {
+            let why = format!("RIS Live did not answer within 3 s: {error}");
+            serve(
+                arguments,
+                scenario(arguments, &why),
+                telemetry,
+                until_stopped,
+            )
+        }
+        None => Ok(()),
+    }
+}
+
+/// Asks on a thread of its own.
+fn ask_ris_live() -> Result<Receiver<Answer>, Failure> {
+    let (tell, answer) = mpsc::channel();
+    std::thread::Builder::new()
+        .name("ris-live-probe".to_owned())
+        .spawn(move || {
+            // Nobody listens any more when the program has ended.
+            let _ = tell.send(ris_live::probe(&RisLive::default().url, RIS_LIVE_WITHIN));
+        })
+        .map_err(Failure::broken)?;
+    Ok(answer)
+}
+
+/// Opens the house of `choice` and keeps it open until `is_over`.
+fn serve(
+    arguments: &RunArguments,
+    choice: Choice,
+    telemetry: &Telemetry,
+    mut is_over: impl FnMut() -> bool,
+) -> Result<(), Failure> {
     let mut settings = settings::load(&arguments.data)?;
-    let choice = choose(&arguments)?;
     settings.ingest.source = choice.source;
     settings.serving_api.listen = arguments.listen;
-
     let bogons = if choice.stream.synthetic {
         weir_ingest::scenario::bogons()
     } else {
@@ -54,11 +113,22 @@ pub(crate) fn run(arguments: RunArguments, telemetry: Telemetry) -> Result<(), F
         bogons,
         broker: arguments.broker,
         serve: true,
-        telemetry,
+        telemetry: telemetry.clone(),
         health: Health::new(),
     };
     let house = compose::open(&site, &settings)?;
-    say(&format!("source    {}", choice.why));
+    tell(&house, &site, &choice.why);
+    while !is_over() {
+        if let Some(failure) = house.failure() {
+            let _ = house.close();
+            return Err(Failure::Broken(failure));
+        }
+    }
+    house.close()
+}
+
+fn tell(house: &House, site: &Site, why: &str) {
+    say(&format!("source    {why}"));
     if let Some(serving) = &house.serving {
         say(&format!("page      http://{}", serving.address()));
         say(&format!(
@@ -72,53 +142,44 @@ pub(crate) fn run(arguments: RunArguments, telemetry: Telemetry) -> Result<(), F
     ));
     say(&format!("data      {}", site.stream.dir.display()));
     say("Ctrl-C drains and stops; the next start resumes.");
-
-    while !stop.wait(LOOK) {
-        if let Some(failure) = house.failure() {
-            let _ = house.close();
-            return Err(Failure::Broken(failure));
-        }
-    }
-    house.close()
 }
 
+fn live(arguments: &RunArguments, why: &str) -> Choice {
+    Choice {
+        source: Source::RisLive(RisLive::default()),
+        stream: Stream::named(&arguments.data, "live", false),
+        why: format!("RIS Live ({why})"),
+    }
+}
+
+fn scenario(arguments: &RunArguments, why: &str) -> Choice {
+    let speed = arguments.speed.unwrap_or(SCENARIO_SPEED);
+    Choice {
+        why: format!(
+            "bundled scenario at {speed}, synthetic: the hijack of 208.65.153.0/24 on 2008-02-24 ({why})"
+        ),
+        source: Source::Scenario(Paced { speed }),
+        stream: Stream::named(&arguments.data, "scenario", true),
+    }
+}
+
+/// What was asked for with `--source`.
 fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
     let data = &arguments.data;
-    let paced = |default| arguments.speed.unwrap_or(default);
-    let live = |why: &str| Choice {
-        source: Source::RisLive(RisLive::default()),
-        stream: Stream::named(data, "live", false),
-        why: why.to_owned(),
-    };
-    let scenario = |why: &str| {
-        let speed = paced(SCENARIO_SPEED);
-        Choice {
-            why: format!(
-                "bundled scenario at {speed}, synthetic: the hijack of 208.65.153.0/24 on 2008-02-24 ({why})"
-            ),
-            source: Source::Scenario(Paced { speed }),
-            stream: Stream::named(data, "scenario", true),
-        }
-    };
+    let speed = arguments.speed.unwrap_or(Speed::Max);
     match arguments
         .source
         .iter()
         .map(String::as_str)
         .collect::<Vec<_>>()[..]
     {
-        [] => Ok(
-            match ris_live::probe(&RisLive::default().url, RIS_LIVE_WITHIN) {
-                Ok(()) => live("RIS Live (it answered)"),
-                Err(error) => scenario(&format!("RIS Live did not answer within 3 s: {error}")),
-            },
-        ),
-        ["ris-live"] => Ok(live("RIS Live (asked for)")),
-        ["scenario"] => Ok(scenario("asked for")),
+        ["ris-live"] => Ok(live(arguments, "asked for")),
+        ["scenario"] => Ok(scenario(arguments, "asked for")),
         [folder] if PathBuf::from(folder).is_dir() => Ok(Choice {
             source: Source::Watch(Watch {
                 folder: folder.into(),
                 collector: None,
-                speed: paced(Speed::Max),
+                speed,
             }),
             stream: Stream::of_folder(data, folder.as_ref()).map_err(Failure::unusable)?,
             why: format!("files of {folder}, then each new one"),
@@ -131,7 +192,7 @@ fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
                 why: format!("{} files", paths.len()),
                 source: Source::Files(Files {
                     paths,
-                    speed: paced(Speed::Max),
+                    speed,
                     ..Files::default()
                 }),
                 stream,
