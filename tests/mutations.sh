@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Breaks, one after the other, the four promises that detector.md calls "Proof", and shows that a
+# Breaks, one after the other, the four promises that docs/detector.md rests on, and shows that a
 # named test notices each. Works on a copy of the tree below target/; the checkout stays as it is.
 #
 #   tests/mutations.sh            all four

@@ -126,3 +126,37 @@ fn no_test_sleeps_and_nothing_is_ignored_or_left_to_do() {
         sleep.or(mark).map(|mark| format!("contains {mark}"))
     });
 }
+
+#[test]
+fn every_path_that_the_documents_name_exists() {
+    let root = super::root();
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "docs/detector.md",
+        "docs/rules.md",
+    ] {
+        let text = fs::read_to_string(root.join(document)).unwrap();
+        let words = text.split(|c: char| c.is_whitespace() || "`(),;|".contains(c));
+        for word in words {
+            let path = word.trim_end_matches(['.', ':', '/']);
+            let ours = [
+                "crates/",
+                "services/",
+                "tests/",
+                "docs/",
+                "benchmarks/",
+                "deploy/",
+            ];
+            let names_one =
+                ours.iter().any(|start| path.starts_with(start)) && !path.contains(['<', '*']);
+            // An ADR is named by its number.
+            let known = root.join(path).exists() || path == "docs/adr/0002";
+            assert!(
+                !names_one || known,
+                "{document} names {path}, which is not there"
+            );
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! One driver (sqlx), one backend today: SQLite, chosen by URL (`sqlite:///path/incidents.db`);
 //! PostgreSQL comes behind the same methods, and `conformance` is the list of cases that any
-//! backend passes. The store stands behind the topic `bgp-conflicts` (`detector.md` 14): rows carry
+//! backend passes. The store stands behind the topic `bgp-conflicts` (`docs/detector.md` 14): rows carry
 //! a version that is a position of the log, a greater version wins, and the sink's own position
 //! moves in the same transaction.
 

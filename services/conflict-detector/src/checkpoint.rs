@@ -2,7 +2,7 @@
 //!
 //! A manifest appears only by rename, after every file that it names is on disk, so a crash at any
 //! moment leaves the previous checkpoint whole. Two manifests are kept; shard files that neither
-//! names are removed (detector.md 16-18).
+//! names are removed (docs/detector.md 16-18).
 
 mod folder;
 mod manifest;

@@ -1,5 +1,5 @@
 //! How long a conflict takes from the bytes of its update to the delivery report of its incident
-//! (detector.md 13), in microseconds.
+//! (docs/detector.md 13), in microseconds.
 
 use std::sync::Arc;
 

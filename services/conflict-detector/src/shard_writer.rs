@@ -107,7 +107,7 @@ fn write(folder: &Folder, log: &EventLog, work: Work) -> Result<Written, Checkpo
         }
         Work::Manifest(manifest) => {
             crash_point("checkpoint.acknowledged");
-            // The log must not lose what the manifest rests on (detector.md 17).
+            // The log must not lose what the manifest rests on (docs/detector.md 17).
             folder.sync_log(log)?;
             folder.publish(&manifest)?;
             Ok(Written::Manifest(manifest))

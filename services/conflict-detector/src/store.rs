@@ -1,7 +1,7 @@
 //! The incident writer: `bgp-conflicts` to the record store, in micro-batches.
 //!
 //! Stateless: its only memory is the next offset, kept in the store in the same transaction as the
-//! incidents, under a fence that each assignment raises (detector.md 14, 15). What is written twice
+//! incidents, under a fence that each assignment raises (docs/detector.md 14, 15). What is written twice
 //! has the same version and changes nothing.
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! One task: one partition of `bgp-updates`, one detector, one plain thread.
 //!
 //! Restore, then for ever: a batch in, its transitions out, one pause of the checkpoint
-//! (detector.md 6, 13, 16-19). Bad records become dead letters and never stop the task.
+//! (docs/detector.md 6, 13, 16-19). Bad records become dead letters and never stop the task.
 
 use std::{
     sync::{
@@ -166,7 +166,7 @@ impl Task<'_> {
         }
     }
 
-    /// Effects leave at once: no sync and no database before them (detector.md 13).
+    /// Effects leave at once: no sync and no database before them (docs/detector.md 13).
     fn publish(&mut self, received: i64) -> Result<(), TaskError> {
         for transition in self.transitions.drain(..) {
             let incident = wire::incident(&transition, received);

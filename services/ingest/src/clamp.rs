@@ -1,4 +1,4 @@
-//! Which event times are believed (detector.md 2): one bad clock must not move stream time.
+//! Which event times are believed (docs/detector.md 2): one bad clock must not move stream time.
 
 use weir_events::time::{HOUR_US, MINUTE_US};
 

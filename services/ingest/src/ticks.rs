@@ -1,4 +1,4 @@
-//! Which seconds of event time are told to the log (detector.md 4).
+//! Which seconds of event time are told to the log (docs/detector.md 4).
 
 use weir_events::time::SECOND_US;
 

@@ -1,4 +1,4 @@
-//! The only hand that writes for one collector (detector.md 1-4).
+//! The only hand that writes for one collector (docs/detector.md 1-4).
 //!
 //! Each record of `bgp-updates`, each message of `bgp-messages` and each control is an emission
 //! with the writer's next seq; the copies of one emission share it: a control goes to every
@@ -290,7 +290,7 @@ impl Writer {
 }
 
 /// What a message says of its session. One session may say it three times (OPEN sent, OPEN
-/// received, up): the detector opens one slot (detector.md 7).
+/// received, up): the detector opens one slot (docs/detector.md 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SessionChange {
     Up,

@@ -8,7 +8,7 @@
 //! which the window writer fills with rows and its own position in one transaction.
 //!
 //! What comes out is a function of the log: a task that starts again repeats its rows with the same
-//! versions, and the store ignores what is not newer (detector.md 11, 15). A record that is too
+//! versions, and the store ignores what is not newer (docs/detector.md 11, 15). A record that is too
 //! late is counted and goes to the dead letters of its topic with class `late`.
 
 mod config;

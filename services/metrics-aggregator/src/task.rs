@@ -1,7 +1,7 @@
 //! The life of one task: restore, fold batches, publish rows, checkpoint.
 //!
 //! A checkpoint is committed only when every row and dead letter below it is acknowledged and the
-//! embedded log is on disk (house.md, law 6; detector.md 15-19).
+//! embedded log is on disk (docs/detector.md 15-19).
 
 use std::{
     path::Path,

@@ -1,7 +1,7 @@
 //! The window writer: `window-results` to the metric store.
 //!
 //! Stateless: its only memory is the next offset, kept in the store in the same transaction as the
-//! rows, under a fence that each assignment raises (detector.md 14, 15).
+//! rows, under a fence that each assignment raises (docs/detector.md 14, 15).
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! When has everything been processed? In topological order: the end offsets W of a topic are
 //! taken once its writers are done; a stage is done when it has acknowledged and checkpointed >= W,
-//! which its group's committed offsets say; then its output topics (detector.md 21).
+//! which its group's committed offsets say; then its output topics (docs/detector.md 21).
 
 use std::time::Duration;
 

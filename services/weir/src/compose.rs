@@ -1,5 +1,5 @@
 //! The whole house for one stream, started from the log up and stopped the other way round
-//! (detector.md 21): broker, stores, consumers, serving, then ingest. Holds no logic of its own.
+//! (docs/detector.md 21): broker, stores, consumers, serving, then ingest. Holds no logic of its own.
 
 use std::{net::SocketAddr, time::Duration};
 

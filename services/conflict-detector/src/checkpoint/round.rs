@@ -1,7 +1,7 @@
 //! One rolling round: the control shard first, then each dirty block in turn, then the manifest.
 //!
 //! Pure bookkeeping: which block comes next, what has been written, and whether the manifest may
-//! be published yet. The task copies, another thread writes (detector.md 16, 17).
+//! be published yet. The task copies, another thread writes (docs/detector.md 16, 17).
 
 use std::collections::{BTreeMap, VecDeque};
 
