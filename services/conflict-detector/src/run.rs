@@ -63,7 +63,7 @@ pub struct Running {
     writer: Subscriber,
     board: StatusBoard,
     latency: Latency,
-    restored: Arc<AtomicU32>,
+    reading: Arc<AtomicU32>,
     _reporter: Reporter,
 }
 
@@ -75,7 +75,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let bogons = config.bogons(parts.bogons)?;
     let board = StatusBoard::new("conflict-detector", "0", &parts.stream, parts.synthetic);
     let latency = Latency::new()?;
-    let restored = Arc::default();
+    let reading = Arc::default();
     let plain = Publisher::connect(&parts.log, PublisherOptions::default())?;
     let writer = store::start(&parts.log, parts.records, plain.clone())?;
     let mut connecting = Vec::new();
@@ -98,7 +98,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
                 publisher,
                 dead_letters: DeadLetters::new(plain.clone(), "conflict-detector"),
                 board: board.clone(),
-                restored: Arc::clone(&restored),
+                reading: Arc::clone(&reading),
             };
             Subscriber::start(&parts.log, GROUP, BGP_UPDATES, move |assignment| {
                 task::run(assignment, &shared)
@@ -112,7 +112,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
         _reporter: board.report(&parts.log)?,
         board,
         latency,
-        restored,
+        reading,
     })
 }
 
@@ -134,11 +134,11 @@ impl Running {
         &self.board
     }
 
-    /// True once every partition has a task that stands where its checkpoint left it, and what it
-    /// finds can leave: what is written from now on is judged at once.
+    /// True once every partition has a task that stands where its checkpoint left it and reads, and
+    /// what it finds can leave: what is written from now on is judged at once.
     #[must_use]
-    pub fn is_restored(&self) -> bool {
-        self.restored.load(Ordering::Relaxed) >= BGP_UPDATES.partitions
+    pub fn is_reading(&self) -> bool {
+        self.reading.load(Ordering::Relaxed) >= BGP_UPDATES.partitions
             && self
                 .connecting
                 .iter()

@@ -50,8 +50,8 @@ pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) board: StatusBoard,
-    /// Tasks that have been restored since the start.
-    pub(crate) restored: Arc<AtomicU32>,
+    /// Tasks that were restored and have been read to since the start.
+    pub(crate) reading: Arc<AtomicU32>,
 }
 
 /// Runs the task of `assignment` until the partition is taken away.
@@ -69,7 +69,6 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
     assignment.resume_at(restored.p0)?;
     assignment.commit(restored.p0);
     crash_point("restore.resumed");
-    shared.restored.fetch_add(1, Ordering::Relaxed);
 
     let rolling = Rolling::new(
         folder,
@@ -89,12 +88,19 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
             last: restored.last,
         },
         input_ended: false,
+        reading: false,
         reported: Instant::now(),
         transitions: Vec::new(),
         encoded: Vec::new(),
     };
     loop {
-        match assignment.next(shared.config.batch, WAIT)? {
+        let next = assignment.next(shared.config.batch, WAIT)?;
+        // The first fetch takes a while: before it, nothing is judged at once.
+        if !task.reading && (matches!(next, Next::Batch(_)) || assignment.at_end()) {
+            task.reading = true;
+            shared.reading.fetch_add(1, Ordering::Relaxed);
+        }
+        match next {
             Next::Batch(batch) => {
                 task.apply(&batch)?;
                 task.pause(&assignment)?;
@@ -119,6 +125,8 @@ struct Task<'a> {
     standing: Standing,
     /// The last control was an end of input: nothing more is expected soon.
     input_ended: bool,
+    /// The log has answered.
+    reading: bool,
     reported: Instant,
     transitions: Vec<Transition>,
     encoded: Vec<u8>,

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use weir_eventlog::{
     EventLog, admin,
-    broker::{Broker, BrokerConfig},
+    broker::{Broker, BrokerConfig, BrokerError},
     status::StatusBoard,
 };
 use weir_events::position::TopicEpoch;
@@ -20,6 +20,10 @@ use crate::{progress::Failure, settings::Settings, stream::Stream};
 
 /// Longest that a part may take to drain.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// The same once a part has failed: what is not done by then may never be (a full disk), and the
+/// next start repeats it from the checkpoints.
+const DRAIN_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Between two looks at a part that is starting.
 const LOOK: Duration = Duration::from_millis(5);
@@ -83,7 +87,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
         dir: dir.join("log"),
         ..BrokerConfig::default()
     })
-    .map_err(Failure::broken)?;
+    .map_err(not_started)?;
     let log = EventLog::embedded(broker.clone());
     admin::ensure_topics(&log, site.epoch).map_err(Failure::broken)?;
     let stores = Stores::open(&site.stream)?;
@@ -126,7 +130,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
         .then(|| serve(site, settings, &log, &stores))
         .transpose()?;
 
-    wait_until_restored(&detector)?;
+    wait_until_reading(&detector)?;
     let mut ingest = settings.ingest.clone();
     ingest.stream = stream;
     ingest.synthetic = synthetic;
@@ -147,10 +151,25 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
     })
 }
 
+/// Why there is no broker, with the flag that helps.
+fn not_started(error: BrokerError) -> Failure {
+    match error {
+        BrokerError::AddressTaken { address } => Failure::Broken(format!(
+            "{address} is taken by another program: stop it (`ss -ltnp` names it), or give the embedded broker \
+             another address with --broker"
+        )),
+        BrokerError::Locked { dir, holder } => Failure::Broken(format!(
+            "{} is in use by {holder}: stop it, or choose another folder with --data",
+            dir.display()
+        )),
+        other => Failure::broken(other),
+    }
+}
+
 /// Ingest starts behind restored consumers, so that its first records do not wait for them. A task
 /// that cannot be restored says why.
-fn wait_until_restored(detector: &weir_conflict_detector::Running) -> Result<(), Failure> {
-    while !detector.is_restored() {
+fn wait_until_reading(detector: &weir_conflict_detector::Running) -> Result<(), Failure> {
+    while !detector.is_reading() {
         if let Some(failure) = detector.failure() {
             return Err(Failure::Broken(format!("conflict-detector: {failure}")));
         }
@@ -215,18 +234,23 @@ impl House {
     /// Ingest stops and flushes; consumers finish the batch in hand and checkpoint (a backlog stays
     /// in the log); serving; the broker. The first failure is told, the rest is stopped all the same.
     pub(crate) fn close(self) -> Result<(), Failure> {
+        let drain = if self.failure().is_some() {
+            DRAIN_AFTER_FAILURE
+        } else {
+            DRAIN
+        };
         let mut outcome = Ok(());
         let mut note = |result: Result<(), Failure>| {
             if outcome.is_ok() {
                 outcome = result;
             }
         };
-        note(self.ingest.stop(DRAIN).map_err(Failure::broken));
-        note(self.detector.stop(DRAIN).map_err(Failure::broken));
-        note(self.materializer.stop(DRAIN).map_err(Failure::broken));
-        note(self.aggregator.stop(DRAIN).map_err(Failure::broken));
+        note(self.ingest.stop(drain).map_err(Failure::broken));
+        note(self.detector.stop(drain).map_err(Failure::broken));
+        note(self.materializer.stop(drain).map_err(Failure::broken));
+        note(self.aggregator.stop(drain).map_err(Failure::broken));
         if let Some(serving) = self.serving {
-            note(serving.stop(DRAIN).map_err(Failure::broken));
+            note(serving.stop(drain).map_err(Failure::broken));
         }
         self.stores.records.close();
         self.log.disconnect();
