@@ -94,45 +94,13 @@ impl RecordStore {
         next_offset: i64,
         fence: StoreFence,
     ) -> Result<(), RecordError> {
-        let Batch { latest, all, ids } = encode(incidents)?;
+        let batch = encode(incidents)?;
         let mut guard = self.sqlite().writer.lock().await;
-        let writer = open(&mut guard)?;
-        let failed = || RecordError::statement("record incidents");
-        let mut transaction = writer
-            .begin_with("BEGIN IMMEDIATE")
-            .await
-            .map_err(failed())?;
-        let current = stored_fence(&mut transaction, partition).await?;
-        if fence < current {
-            return Err(RecordError::Fenced {
-                partition,
-                held: fence,
-                current,
-            });
+        let outcome = write(open(&mut guard)?, &batch, partition, next_offset, fence).await;
+        if matches!(outcome, Err(RecordError::Statement { .. })) {
+            self.sqlite().renew(&mut guard).await;
         }
-        if !incidents.is_empty() {
-            for (statement, rows) in [
-                (UPSERT, &latest),
-                (HISTORY, &all),
-                (ASNS, &all),
-                (PRUNE, &ids),
-            ] {
-                sqlx::query(statement)
-                    .bind(rows)
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(failed())?;
-            }
-        }
-        sqlx::query(POSITION)
-            .bind(SINK)
-            .bind(partition)
-            .bind(next_offset)
-            .bind(fence.0.cast_signed())
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed())?;
-        transaction.commit().await.map_err(failed())
+        outcome
     }
 
     /// The next offset that the writer of `partition` has to read; `None` before its first batch.
@@ -322,6 +290,54 @@ struct Batch {
     all: String,
     /// The ids.
     ids: String,
+    /// Only the position moves.
+    is_empty: bool,
+}
+
+/// One transaction of [`RecordStore::record`].
+async fn write(
+    writer: &mut SqliteConnection,
+    batch: &Batch,
+    partition: u32,
+    next_offset: i64,
+    fence: StoreFence,
+) -> Result<(), RecordError> {
+    let failed = || RecordError::statement("record incidents");
+    let mut transaction = writer
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(failed())?;
+    let current = stored_fence(&mut transaction, partition).await?;
+    if fence < current {
+        return Err(RecordError::Fenced {
+            partition,
+            held: fence,
+            current,
+        });
+    }
+    if !batch.is_empty {
+        for (statement, rows) in [
+            (UPSERT, &batch.latest),
+            (HISTORY, &batch.all),
+            (ASNS, &batch.all),
+            (PRUNE, &batch.ids),
+        ] {
+            sqlx::query(statement)
+                .bind(rows)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed())?;
+        }
+    }
+    sqlx::query(POSITION)
+        .bind(SINK)
+        .bind(partition)
+        .bind(next_offset)
+        .bind(fence.0.cast_signed())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed())?;
+    transaction.commit().await.map_err(failed())
 }
 
 fn encode(incidents: &[v1::Incident]) -> Result<Batch, RecordError> {
@@ -345,6 +361,7 @@ fn encode(incidents: &[v1::Incident]) -> Result<Batch, RecordError> {
         latest: Value::Array(latest).to_string(),
         all: Value::Array(all).to_string(),
         ids: Value::Array(ids).to_string(),
+        is_empty: incidents.is_empty(),
     })
 }
 

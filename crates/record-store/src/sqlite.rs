@@ -25,6 +25,7 @@ const BUSY: Duration = Duration::from_secs(5);
 pub(crate) struct Sqlite {
     pub(crate) writer: Arc<Mutex<Option<SqliteConnection>>>,
     pub(crate) readers: SqlitePool,
+    options: SqliteConnectOptions,
 }
 
 impl Sqlite {
@@ -55,11 +56,20 @@ impl Sqlite {
             .max_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with(options.create_if_missing(false));
+            .connect_lazy_with(options.clone().create_if_missing(false));
         Ok(Self {
             writer: Arc::new(Mutex::new(Some(writer))),
             readers,
+            options,
         })
+    }
+
+    /// Another connection in the place of one whose transaction failed: on a disk that was full the
+    /// driver went on counting a transaction, and refused the next ones as nested, which hid why.
+    pub(crate) async fn renew(&self, writer: &mut Option<SqliteConnection>) {
+        if let Ok(fresh) = self.options.connect().await {
+            *writer = Some(fresh);
+        }
     }
 
     pub(crate) async fn close(&self) {
@@ -87,4 +97,34 @@ fn migrations() -> Migrator {
         "incidents",
         include_str!("../migrations/sqlite/0001_incidents.sql"),
     )])
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{RecordStore, conformance::incident};
+
+    #[tokio::test]
+    async fn a_write_that_failed_leaves_its_connection_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("incidents.db").display());
+        let store = RecordStore::open(&url).await.unwrap();
+        let (fence, _) = store.raise_fence(0).await.unwrap();
+        // No page may be added: to SQLite this is a full disk.
+        let mut writer = store.sqlite().writer.lock().await;
+        sqlx::query("PRAGMA max_page_count = 1")
+            .execute(writer.as_mut().unwrap())
+            .await
+            .unwrap();
+        drop(writer);
+
+        let many: Vec<_> = (0..500).map(|n| incident(n, 1, "10.0.0.0/16")).collect();
+        let refused = store.record(&many, 0, 7, fence).await.unwrap_err();
+        let cause = std::error::Error::source(&refused).unwrap().to_string();
+        assert!(cause.contains("full"), "{cause}");
+        assert_eq!(store.position(0).await.unwrap(), Some(0));
+
+        store.record(&many, 0, 7, fence).await.unwrap();
+        assert_eq!(store.position(0).await.unwrap(), Some(7));
+        store.close().await;
+    }
 }
