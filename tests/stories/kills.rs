@@ -56,10 +56,10 @@ const RANDOM_KILLS: u32 = 6;
 /// Slow enough that a random moment falls into the middle.
 const PACED: &str = "4000/s";
 
-type Exported = BTreeMap<&'static str, String>;
+pub(crate) type Exported = BTreeMap<&'static str, String>;
 
 /// A replay of the load with its state in `data`.
-fn replay(load: &Path, data: &Path, speed: &str) -> Command {
+pub(crate) fn replay(load: &Path, data: &Path, speed: &str) -> Command {
     let path = |name: &str| data.join(name).display().to_string();
     let mut command = program::weir([
         "replay",
@@ -82,7 +82,7 @@ fn replay(load: &Path, data: &Path, speed: &str) -> Command {
     command
 }
 
-fn finished(command: Command, data: &Path) -> Exported {
+pub(crate) fn finished(command: Command, data: &Path) -> Exported {
     let output = program::finish(command);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{:?}: {complaint}", output.status);
@@ -90,7 +90,7 @@ fn finished(command: Command, data: &Path) -> Exported {
 }
 
 /// The load, made once, and what an uninterrupted run makes of it.
-fn uninterrupted() -> &'static (tempfile::TempDir, Exported) {
+pub(crate) fn uninterrupted() -> &'static (tempfile::TempDir, Exported) {
     static RUN: OnceLock<(tempfile::TempDir, Exported)> = OnceLock::new();
     RUN.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -103,7 +103,7 @@ fn uninterrupted() -> &'static (tempfile::TempDir, Exported) {
 }
 
 #[track_caller]
-fn assert_equal(found: &Exported, how: &str) {
+pub(crate) fn assert_equal(found: &Exported, how: &str) {
     let (_, expected) = uninterrupted();
     for (name, text) in expected {
         if found[name] != *text {

@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod faults;
 mod kills;
 mod load;
 mod page;

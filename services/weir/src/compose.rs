@@ -1,7 +1,7 @@
 //! The whole house for one stream, started from the log up and stopped the other way round
 //! (docs/detector.md 21): broker, stores, consumers, serving, then ingest. Holds no logic of its own.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use weir_eventlog::{
     EventLog, admin,
@@ -38,6 +38,7 @@ pub(crate) struct House {
     pub(crate) serving: Option<weir_serving_api::Running>,
     pub(crate) ingest: weir_ingest::Running,
     broker: Broker,
+    dir: PathBuf,
 }
 
 /// Where results are kept, below the stream's folder.
@@ -148,6 +149,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
         serving,
         ingest,
         broker,
+        dir: dir.clone(),
     })
 }
 
@@ -201,7 +203,7 @@ fn serve(
 }
 
 impl House {
-    /// The first failure of any part.
+    /// The first failure of any part, and in which folder.
     pub(crate) fn failure(&self) -> Option<String> {
         let named =
             |name: &str, failure: Option<String>| failure.map(|text| format!("{name}: {text}"));
@@ -216,6 +218,14 @@ impl House {
                         .as_ref()
                         .and_then(weir_serving_api::Running::failure),
                 )
+            })
+            .map(|text| {
+                let dir = self.dir.display().to_string();
+                if text.contains(&dir) {
+                    text
+                } else {
+                    format!("{text} (in {dir})")
+                }
             })
     }
 
