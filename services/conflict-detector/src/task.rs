@@ -231,6 +231,8 @@ impl Task<'_> {
         let counts = self.detector.counts();
         let (_, end) = assignment.log_range()?;
         board.position(BGP_UPDATES.name, partition, self.standing.next_offset, end);
+        // One counter: what passes the dedupe is judged in the same call. It proves what arrived, by
+        // comparison with ingest; it is no second count of what was judged.
         board.set("elements_in", partition, counts.elements);
         board.set("elements_out", partition, counts.elements);
         board.set("copies", partition, counts.copies);
