@@ -118,6 +118,31 @@ impl Assignment {
         self.topic
     }
 
+    /// True until the partition is being taken away.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.signal.phase() == Phase::Ours
+    }
+
+    /// Waits `pause`, or less when the partition is taken away; then false. For who tries again
+    /// what an engine has refused.
+    #[must_use]
+    pub fn pause(&self, pause: Duration) -> bool {
+        let deadline = Instant::now() + pause;
+        let mut state = self.signal.state.lock();
+        while state.phase == Phase::Ours {
+            if self
+                .signal
+                .changed
+                .wait_until(&mut state, deadline)
+                .timed_out()
+            {
+                break;
+            }
+        }
+        state.phase == Phase::Ours
+    }
+
     /// The first offset that is kept, and the end. Asks the broker.
     ///
     /// # Errors
