@@ -3,6 +3,14 @@
 /// A failure of the log or of its client, in the words of the client.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
+    /// A setting of `[kafka]`, or a `KAFKA_*` variable, cannot work.
+    #[error("kafka `{key}` {what}")]
+    Config {
+        /// The key, or the variable.
+        key: String,
+        /// What is wrong with it, and what would be right.
+        what: String,
+    },
     /// The client refused its configuration or could not be made.
     #[error("cannot make a client of the log: {reason}")]
     Client {

@@ -18,7 +18,9 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 
-use crate::{LogConfig, LogError};
+use secrecy::ExposeSecret as _;
+
+use crate::{EndpointIdentification, LogConfig, LogError};
 
 /// How long one request to the broker may take.
 pub(crate) const REQUEST: Duration = Duration::from_secs(10);
@@ -38,7 +40,44 @@ pub(crate) fn client_config(config: &LogConfig) -> ClientConfig {
         .set("topic.metadata.refresh.interval.ms", "30000")
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Info);
+    secure(&mut client, config);
     client
+}
+
+fn secure(client: &mut ClientConfig, config: &LogConfig) {
+    let security = config.security();
+    client.set("security.protocol", security.name());
+    if security.has_sasl() {
+        client.set("sasl.mechanism", &config.sasl_mechanism);
+        if let Some(user) = &config.sasl_username {
+            client.set("sasl.username", user);
+        }
+        if let Some(password) = &config.sasl_password {
+            client.set("sasl.password", password.expose_secret());
+        }
+    }
+    if security.has_tls() {
+        client.set(
+            "ssl.endpoint.identification.algorithm",
+            match config.ssl_endpoint_identification_algorithm {
+                EndpointIdentification::Https => "https",
+                EndpointIdentification::None => "none",
+            },
+        );
+        let files = [
+            ("ssl.ca.location", &config.ssl_ca_location),
+            ("ssl.certificate.location", &config.ssl_certificate_location),
+            ("ssl.key.location", &config.ssl_key_location),
+        ];
+        for (name, file) in files {
+            if let Some(file) = file {
+                client.set(name, file.to_string_lossy());
+            }
+        }
+        if let Some(password) = &config.ssl_key_password {
+            client.set("ssl.key.password", password.expose_secret());
+        }
+    }
 }
 
 /// What every reader has in common. Small buffers, because one process holds many of them: with a
@@ -52,12 +91,12 @@ pub(crate) fn reader_config(config: &LogConfig, group: &str) -> ClientConfig {
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
         .set("check.crcs", "true")
-        .set("fetch.min.bytes", "1")
+        .set("fetch.min.bytes", config.fetch_min_bytes.to_string())
         .set("fetch.wait.max.ms", "100")
         .set("fetch.error.backoff.ms", "20")
         .set("fetch.queue.backoff.ms", "2")
         .set("fetch.message.max.bytes", "131072")
-        .set("fetch.max.bytes", "1048576")
+        .set("fetch.max.bytes", config.fetch_max_bytes.to_string())
         .set("queued.min.messages", "1000")
         .set("queued.max.messages.kbytes", "256");
     client

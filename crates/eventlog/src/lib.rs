@@ -9,6 +9,7 @@
 pub mod admin;
 mod batch;
 pub mod broker;
+mod config;
 mod dead_letter;
 mod error;
 mod kafka;
@@ -19,9 +20,10 @@ mod subscriber;
 mod tail;
 
 pub use batch::{Batch, Record, RecordRef};
+pub use config::{EndpointIdentification, GroupProtocol, LogConfig, OffsetReset, SecurityProtocol};
 pub use dead_letter::DeadLetters;
 pub use error::LogError;
-pub use log::{EventLog, LogConfig};
+pub use log::EventLog;
 pub use publisher::{OnDelivery, Publisher, PublisherOptions, Ticket};
 pub use subscriber::{Assignment, Next, Subscriber, TaskError};
 pub use tail::{From, Tail};

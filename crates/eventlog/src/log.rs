@@ -3,33 +3,14 @@
 use std::{collections::HashMap, io, sync::Arc};
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
 use crate::{
     broker::Broker,
+    config::{GroupProtocol, LogConfig, SecurityProtocol},
     error::LogError,
     kafka::lookup::Lookup,
     publisher::{Publisher, PublisherOptions},
 };
-
-/// Where the log is.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogConfig {
-    /// `host:port`, several separated by commas.
-    pub bootstrap_servers: String,
-    /// The name under which the broker's logs show us.
-    pub client_id: String,
-}
-
-impl Default for LogConfig {
-    fn default() -> Self {
-        Self {
-            bootstrap_servers: "127.0.0.1:9092".to_owned(),
-            client_id: "weir".to_owned(),
-        }
-    }
-}
 
 /// One event log, on Kafka or embedded; cheap to clone.
 #[derive(Clone)]
@@ -50,9 +31,12 @@ struct Inner {
 
 impl EventLog {
     /// The log of a Kafka cluster. Connects when first used.
-    #[must_use]
-    pub fn kafka(config: LogConfig) -> Self {
-        Self::new(config, None)
+    ///
+    /// # Errors
+    /// When the configuration cannot work; see [`LogConfig::check`].
+    pub fn kafka(config: LogConfig) -> Result<Self, LogError> {
+        config.check()?;
+        Ok(Self::new(config, None))
     }
 
     /// The log of the broker in this process.
@@ -60,6 +44,8 @@ impl EventLog {
     pub fn embedded(broker: Broker) -> Self {
         let config = LogConfig {
             bootstrap_servers: broker.address().to_string(),
+            security_protocol: Some(SecurityProtocol::Plaintext),
+            group_protocol: GroupProtocol::Classic,
             ..LogConfig::default()
         };
         Self::new(config, Some(broker))

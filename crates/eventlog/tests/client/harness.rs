@@ -9,7 +9,7 @@ use std::{
 
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 use weir_eventlog::{
-    EventLog, LogConfig, Publisher, PublisherOptions, admin,
+    EventLog, GroupProtocol, LogConfig, Publisher, PublisherOptions, admin,
     broker::{Broker, BrokerConfig},
 };
 use weir_events::{position::TopicEpoch, topics};
@@ -57,7 +57,10 @@ impl FaultyLog {
         let log = EventLog::kafka(LogConfig {
             bootstrap_servers: cluster.bootstrap_servers(),
             client_id: "test".to_owned(),
-        });
+            group_protocol: GroupProtocol::Classic,
+            ..LogConfig::default()
+        })
+        .unwrap();
         Self { log, cluster }
     }
 }
