@@ -14,6 +14,8 @@ mod link;
 mod rows;
 mod scripts;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::{

@@ -9,7 +9,7 @@ use weir_online_store::{
     conformance::{conforms, model, put, row},
 };
 
-use crate::engine::{NAMES, config};
+use crate::engine::{NAMES, reach};
 
 fn embedded(folder: &tempfile::TempDir) -> OnlineStore {
     let url = format!("file://{}/online.redb", folder.path().display());
@@ -23,10 +23,10 @@ fn the_embedded_engine_conforms() {
 }
 
 fn redis_conforms(name: &str) {
-    let Some((_, config)) = config(name) else {
+    let Some(reached) = reach(name) else {
         return;
     };
-    let store = OnlineStore::connect(&config).unwrap();
+    let store = OnlineStore::connect(&reached.config).unwrap();
     conforms(&store);
     any_order_leaves_the_newest_rows(&store);
 }
@@ -132,10 +132,13 @@ fn a_file_has_no_server_and_a_redis_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(embedded(&folder).server().unwrap(), None);
     for name in NAMES {
-        let Some((_, config)) = config(name) else {
+        let Some(reached) = reach(name) else {
             continue;
         };
-        let server = OnlineStore::connect(&config).unwrap().server().unwrap();
+        let server = OnlineStore::connect(&reached.config)
+            .unwrap()
+            .server()
+            .unwrap();
         let server = server.unwrap();
         let software = if name == "valkey" {
             "valkey"

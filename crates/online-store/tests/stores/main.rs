@@ -4,3 +4,4 @@
 
 mod backends;
 mod engine;
+mod refusals;
