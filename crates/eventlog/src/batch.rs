@@ -1,5 +1,8 @@
 //! Records copied out of the client: a batch in one arena, and a single owned record.
 
+/// The header that carries a W3C trace context.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+
 /// One record of a batch, borrowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordRef<'a> {
@@ -11,6 +14,19 @@ pub struct RecordRef<'a> {
     pub key: &'a [u8],
     /// Empty when the record has no value.
     pub payload: &'a [u8],
+    /// The header `traceparent`; empty when the record has none.
+    pub trace: &'a [u8],
+}
+
+impl<'a> RecordRef<'a> {
+    /// The W3C trace context that the record carries, if it is of a sampled trace.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&'a str> {
+        if self.trace.is_empty() {
+            return None;
+        }
+        std::str::from_utf8(self.trace).ok()
+    }
 }
 
 /// One record, owned.
@@ -24,6 +40,8 @@ pub struct Record {
     pub key: Vec<u8>,
     /// Empty when the record has no value.
     pub payload: Vec<u8>,
+    /// The header `traceparent`; empty when the record has none.
+    pub trace: Vec<u8>,
 }
 
 impl Record {
@@ -35,6 +53,7 @@ impl Record {
             timestamp_ms: self.timestamp_ms,
             key: &self.key,
             payload: &self.payload,
+            trace: &self.trace,
         }
     }
 }
@@ -46,6 +65,7 @@ struct Entry {
     start: usize,
     key: usize,
     payload: usize,
+    trace: usize,
 }
 
 /// Records of one partition in the order of the log, all bytes in one arena.
@@ -64,21 +84,25 @@ impl Batch {
             start: self.arena.len(),
             key: record.key.len(),
             payload: record.payload.len(),
+            trace: record.trace.len(),
         });
         self.arena.extend_from_slice(record.key);
         self.arena.extend_from_slice(record.payload);
+        self.arena.extend_from_slice(record.trace);
     }
 
     /// The records in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
         self.entries.iter().map(|entry| {
-            let (key, payload) =
-                self.arena[entry.start..][..entry.key + entry.payload].split_at(entry.key);
+            let bytes = &self.arena[entry.start..][..entry.key + entry.payload + entry.trace];
+            let (key, bytes) = bytes.split_at(entry.key);
+            let (payload, trace) = bytes.split_at(entry.payload);
             RecordRef {
                 offset: entry.offset,
                 timestamp_ms: entry.timestamp_ms,
                 key,
                 payload,
+                trace,
             }
         })
     }
@@ -95,7 +119,7 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    /// Bytes of keys and values.
+    /// Bytes of keys, values and trace contexts.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.arena.len()
@@ -117,17 +141,18 @@ mod tests {
         #[test]
         fn a_batch_gives_back_what_was_put_in(
             records in prop::collection::vec(
-                (any::<i64>(), prop::collection::vec(any::<u8>(), 0..9), prop::collection::vec(any::<u8>(), 0..40)),
+                (any::<i64>(), prop::collection::vec(any::<u8>(), 0..9), prop::collection::vec(any::<u8>(), 0..40), "[0-9a-f]{0,4}"),
                 0..50,
             )
         ) {
             let mut batch = Batch::default();
-            for (offset, (timestamp_ms, key, payload)) in (7..).zip(&records) {
-                batch.push(&RecordRef { offset, timestamp_ms: *timestamp_ms, key, payload });
+            for (offset, (timestamp_ms, key, payload, trace)) in (7..).zip(&records) {
+                batch.push(&RecordRef { offset, timestamp_ms: *timestamp_ms, key, payload, trace: trace.as_bytes() });
             }
             prop_assert_eq!(batch.len(), records.len());
-            for (record, (offset, (timestamp_ms, key, payload))) in batch.iter().zip((7..).zip(&records)) {
-                prop_assert_eq!(record, RecordRef { offset, timestamp_ms: *timestamp_ms, key, payload });
+            for (record, (offset, (timestamp_ms, key, payload, trace))) in batch.iter().zip((7..).zip(&records)) {
+                prop_assert_eq!(record.traceparent(), (!trace.is_empty()).then_some(trace.as_str()));
+                prop_assert_eq!(record, RecordRef { offset, timestamp_ms: *timestamp_ms, key, payload, trace: trace.as_bytes() });
             }
             let end = if records.is_empty() { 0 } else { 7 + i64::try_from(records.len()).unwrap() };
             prop_assert_eq!(batch.next_offset(), end);

@@ -1,5 +1,44 @@
 //! What may go wrong between us and the log.
 
+/// What must change before the same request can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The brokers are away or busy: time heals it.
+    Away,
+    /// They do not accept our name, password or certificate, or we do not accept theirs.
+    Credentials,
+    /// They know us and do not let us: an ACL is missing.
+    Permission,
+    /// The topic or the partition does not exist.
+    Missing,
+    /// Something else; asking again does not help.
+    Other,
+}
+
+impl Trouble {
+    /// What to do about it; empty when the error itself says all.
+    pub(crate) fn next_step(self) -> &'static str {
+        match self {
+            Self::Away => "is a broker running at [kafka] bootstrap_servers?",
+            Self::Credentials => {
+                "check sasl_username, sasl_password, sasl_mechanism, ssl_ca_location, the \
+                 certificates and the host name in bootstrap_servers of [kafka]"
+            }
+            Self::Permission => "an ACL is missing for our user; it goes on once it is granted",
+            Self::Missing => "make it with `weir topics apply`",
+            Self::Other => "",
+        }
+    }
+}
+
+/// `reason` with the next step behind it.
+pub(crate) fn advised(reason: &str, trouble: Trouble) -> String {
+    match trouble.next_step() {
+        "" => reason.to_owned(),
+        step => format!("{reason} ({step})"),
+    }
+}
+
 /// A failure of the log or of its client, in the words of the client.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
@@ -22,26 +61,32 @@ pub enum LogError {
     Request {
         /// What was asked, and of what.
         what: String,
-        /// In librdkafka's words.
+        /// In librdkafka's words, and what to do about it.
         reason: String,
-        /// True when the same request may succeed later.
-        transient: bool,
+        /// Of which kind.
+        trouble: Trouble,
     },
     /// Nothing answered in time.
-    #[error("{what}: no answer within {seconds} s")]
+    #[error("{what}: no answer within {seconds} s{}{reason}", if reason.is_empty() { "" } else { ": " })]
     TimedOut {
         /// What was waited for.
         what: String,
         /// How long.
         seconds: u64,
+        /// What the client last complained of, and what to do about it; empty when of nothing.
+        reason: String,
+        /// Of which kind.
+        trouble: Trouble,
     },
     /// A record could not be delivered. The publisher is dead: nothing later is delivered.
     #[error("delivery to {topic} failed, the publisher has stopped: {reason}")]
     Delivery {
         /// Topic of the first record that failed.
         topic: String,
-        /// In librdkafka's words.
+        /// In librdkafka's words, and what to do about it.
         reason: String,
+        /// Of which kind. Whatever it is, a new publisher is needed.
+        trouble: Trouble,
     },
     /// The broker cannot take this record (too large, no such topic or partition).
     #[error("{topic}/{partition} refuses a record of {bytes} bytes: {reason}")]
@@ -142,13 +187,34 @@ pub enum LogError {
 }
 
 impl LogError {
-    /// True when trying again later may help; false when a person or a restart must.
+    /// What must change before it can succeed.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Request { trouble, .. }
+            | Self::TimedOut { trouble, .. }
+            | Self::Delivery { trouble, .. } => *trouble,
+            _ => Trouble::Other,
+        }
+    }
+
+    /// True when time alone may help: the brokers are away or busy. False when a person must act:
+    /// a wrong password, a missing ACL, a missing topic, a lost log; and for a publisher that has
+    /// stopped, which must be made anew.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Request { transient, .. } => *transient,
-            Self::TimedOut { .. } => true,
-            _ => false,
-        }
+        !matches!(self, Self::Delivery { .. }) && self.trouble() == Trouble::Away
+    }
+
+    /// True when the same request may succeed later without a restart of ours: the brokers come
+    /// back, the password is set right there, the ACL is granted again. Who owns a loop waits, says
+    /// so, and asks again; who answers a person tells [`Self::is_transient`] apart from the rest.
+    #[must_use]
+    pub fn can_heal(&self) -> bool {
+        !matches!(self, Self::Delivery { .. })
+            && matches!(
+                self.trouble(),
+                Trouble::Away | Trouble::Credentials | Trouble::Permission
+            )
     }
 }

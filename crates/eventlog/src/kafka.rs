@@ -7,20 +7,16 @@ pub(crate) mod group;
 pub(crate) mod lookup;
 pub(crate) mod producer;
 pub(crate) mod topics;
+mod voice;
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use rdkafka::{
-    ClientConfig, ClientContext,
-    config::RDKafkaLogLevel,
-    consumer::ConsumerContext,
-    error::{KafkaError, RDKafkaErrorCode},
-};
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 
 use secrecy::ExposeSecret as _;
 
-use crate::{EndpointIdentification, LogConfig, LogError};
+use crate::{EndpointIdentification, LogConfig};
+pub(crate) use voice::{Voice, failed, refused, trouble_of};
 
 /// How long one request to the broker may take.
 pub(crate) const REQUEST: Duration = Duration::from_secs(10);
@@ -100,101 +96,6 @@ pub(crate) fn reader_config(config: &LogConfig, group: &str) -> ClientConfig {
         .set("queued.min.messages", "1000")
         .set("queued.max.messages.kbytes", "256");
     client
-}
-
-/// Brings the log lines and errors of one client to tracing.
-pub(crate) struct Voice {
-    client: String,
-    last_error: Mutex<String>,
-}
-
-impl Voice {
-    pub(crate) fn new(client: impl Into<String>) -> Self {
-        Self {
-            client: client.into(),
-            last_error: Mutex::default(),
-        }
-    }
-}
-
-impl ClientContext for Voice {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        let client = self.client.as_str();
-        // We know what we set; librdkafka calls the gapless guarantee experimental each time.
-        if facility == "CONFWARN" {
-            tracing::debug!(target: "librdkafka", client, facility, "{message}");
-            return;
-        }
-        match level {
-            RDKafkaLogLevel::Emerg
-            | RDKafkaLogLevel::Alert
-            | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => {
-                tracing::error!(target: "librdkafka", client, facility, "{message}");
-            }
-            RDKafkaLogLevel::Warning => {
-                tracing::warn!(target: "librdkafka", client, facility, "{message}");
-            }
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
-                tracing::info!(target: "librdkafka", client, facility, "{message}");
-            }
-            RDKafkaLogLevel::Debug => {
-                tracing::debug!(target: "librdkafka", client, facility, "{message}");
-            }
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        if matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::PartitionEOF)
-        ) {
-            return;
-        }
-        // The producer reports each error twice, and an unreachable broker many times.
-        let mut last = self.last_error.lock();
-        if *last != reason {
-            tracing::warn!(target: "librdkafka", client = self.client, %error, "{reason}");
-            reason.clone_into(&mut last);
-        }
-    }
-}
-
-impl ConsumerContext for Voice {}
-
-/// The client could not be made.
-pub(crate) fn refused(error: &KafkaError) -> LogError {
-    LogError::Client {
-        reason: error.to_string(),
-    }
-}
-
-/// The request `what` failed with `error`.
-pub(crate) fn failed(what: impl Into<String>, error: &KafkaError) -> LogError {
-    use RDKafkaErrorCode as Code;
-    let transient = matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::AllBrokersDown
-                | Code::BrokerTransportFailure
-                | Code::Resolve
-                | Code::OperationTimedOut
-                | Code::RequestTimedOut
-                | Code::NetworkException
-                | Code::LeaderNotAvailable
-                | Code::NotLeaderForPartition
-                | Code::NotCoordinator
-                | Code::CoordinatorNotAvailable
-                | Code::CoordinatorLoadInProgress
-                | Code::WaitingForCoordinator
-                | Code::RebalanceInProgress
-        )
-    );
-    LogError::Request {
-        what: what.into(),
-        reason: error.to_string(),
-        transient,
-    }
 }
 
 /// A partition as librdkafka counts them.

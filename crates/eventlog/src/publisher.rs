@@ -15,7 +15,8 @@ use parking_lot::{Condvar, Mutex};
 use weir_events::topics::Event;
 
 use crate::{
-    EventLog, LogError,
+    EventLog, LogError, Trouble,
+    batch::TRACEPARENT,
     kafka::producer::{Deliveries, NotTaken, Producer},
 };
 use window::Window;
@@ -88,13 +89,14 @@ impl Deliveries for Ledger {
         }
     }
 
-    fn failed(&self, topic: &str, reason: String) {
+    fn failed(&self, topic: &str, reason: String, trouble: Trouble) {
         let mut state = self.state.lock();
         if state.failure.is_none() {
             tracing::error!(topic, reason, "delivery failed, the publisher stops");
             state.failure = Some(LogError::Delivery {
                 topic: topic.to_owned(),
                 reason,
+                trouble,
             });
         }
         self.changed.notify_all();
@@ -154,6 +156,24 @@ impl Publisher {
         self.publish_with_headers(topic, partition, key, payload, &[], tag)
     }
 
+    /// As [`Self::publish_encoded`], with a W3C trace context in the header `traceparent`, for
+    /// records of a sampled trace. `None` adds nothing.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub fn publish_traced(
+        &self,
+        topic: &str,
+        partition: u32,
+        key: &[u8],
+        payload: &[u8],
+        tag: i64,
+        trace: Option<&str>,
+    ) -> Result<Ticket, LogError> {
+        let header = trace.map(|trace| (TRACEPARENT, trace.as_bytes()));
+        self.publish_with_headers(topic, partition, key, payload, header.as_slice(), tag)
+    }
+
     pub(crate) fn publish_with_headers(
         &self,
         topic: &str,
@@ -202,6 +222,7 @@ impl Publisher {
                         state.failure.get_or_insert(LogError::Delivery {
                             topic: topic.to_owned(),
                             reason: fatal,
+                            trouble: Trouble::Other,
                         });
                         inner.ledger.changed.notify_all();
                     }
@@ -246,10 +267,8 @@ impl Publisher {
             if ledger.changed.wait_until(&mut state, deadline).timed_out()
                 && state.window.acknowledged() < ticket.0
             {
-                return Err(LogError::TimedOut {
-                    what: format!("{} deliveries", state.window.in_flight()),
-                    seconds: timeout.as_secs(),
-                });
+                let what = format!("{} deliveries", state.window.in_flight());
+                return Err(self.inner.producer.voice().timed_out(what, timeout));
             }
         }
     }
@@ -262,6 +281,20 @@ impl Publisher {
         self.wait_for(self.last(), timeout)
     }
 
+    /// Why records that are under way do not arrive, as the client last complained; `None` when
+    /// nothing is under way or nothing is known to be wrong. They arrive once it is over.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        if self.inner.ledger.state.lock().window.in_flight() == 0 {
+            return None;
+        }
+        self.inner
+            .producer
+            .voice()
+            .reason()
+            .map(|(reason, _)| reason)
+    }
+
     /// Why it has stopped, if it has.
     #[must_use]
     pub fn failure(&self) -> Option<LogError> {
@@ -270,6 +303,8 @@ impl Publisher {
 
     /// Gives up: every waiting and later call errs with `reason`. For a stop whose deadline passed.
     pub fn abandon(&self, reason: &str) {
-        self.inner.ledger.failed("the log", reason.to_owned());
+        self.inner
+            .ledger
+            .failed("the log", reason.to_owned(), Trouble::Other);
     }
 }

@@ -275,6 +275,7 @@ impl Writer {
                 timestamp_ms: now_us / 1000,
                 key: letter.origin.as_bytes(),
                 payload: letter.payload,
+                trace: &[],
             };
             let error = format!(
                 "{} record {}: {}",

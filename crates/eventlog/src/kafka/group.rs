@@ -17,13 +17,13 @@ use rdkafka::{
         BaseConsumer, CommitMode, Consumer, ConsumerContext, base_consumer::PartitionQueue,
     },
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
-    message::BorrowedMessage,
+    message::{BorrowedMessage, Headers as _},
     types::RDKafkaRespErr,
 };
 use weir_events::topics::Topic;
 
 use super::{REQUEST, Voice, failed, reader_config, refused, signed};
-use crate::{EventLog, From, LogError, RecordRef};
+use crate::{EventLog, From, LogError, RecordRef, batch::TRACEPARENT};
 
 /// What the group decided.
 #[derive(Debug)]
@@ -285,7 +285,20 @@ fn borrowed<'a>(message: &'a BorrowedMessage<'_>) -> RecordRef<'a> {
         timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
         key: message.key().unwrap_or_default(),
         payload: message.payload().unwrap_or_default(),
+        trace: trace_of(message),
     }
+}
+
+/// The trace context of a record; without a header there is nothing to parse.
+pub(crate) fn trace_of<'a>(message: &'a BorrowedMessage<'_>) -> &'a [u8] {
+    let Some(headers) = message.headers() else {
+        return &[];
+    };
+    headers
+        .iter()
+        .find(|header| header.key == TRACEPARENT)
+        .and_then(|header| header.value)
+        .unwrap_or_default()
 }
 
 /// Reads all partitions of some topics outside of any group.

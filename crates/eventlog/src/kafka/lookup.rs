@@ -9,7 +9,7 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use super::{REQUEST, Voice, failed, reader_config, refused, signed};
+use super::{REQUEST, Voice, failed, group::trace_of, reader_config, refused, signed};
 use crate::{EventLog, LogError, Record};
 
 /// A consumer that never subscribes.
@@ -38,7 +38,8 @@ impl Lookup {
         self.serve();
         self.consumer
             .fetch_watermarks(topic, signed(partition), REQUEST)
-            .map_err(|error| failed(format!("range of {topic}/{partition}"), &error))
+            .map_err(|error| self.failed(format!("range of {topic}/{partition}"), &error))
+            .inspect(|_| self.consumer.context().well())
     }
 
     /// The next offset that the group has committed, for each of `partitions` partitions.
@@ -55,7 +56,7 @@ impl Lookup {
         let answer = self
             .consumer
             .committed_offsets(asked, REQUEST)
-            .map_err(|error| failed(format!("positions in {topic}"), &error))?;
+            .map_err(|error| self.failed(format!("positions in {topic}"), &error))?;
         (0..partitions)
             .map(|partition| {
                 let Some(found) = answer.find_partition(topic, signed(partition)) else {
@@ -110,10 +111,7 @@ impl Lookup {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(LogError::TimedOut {
-                    what: what(),
-                    seconds: REQUEST.as_secs(),
-                });
+                return Err(self.consumer.context().timed_out(what(), REQUEST));
             }
             match self.consumer.poll(left) {
                 None => {}
@@ -128,19 +126,26 @@ impl Lookup {
                             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
                             key: message.key().unwrap_or_default().to_vec(),
                             payload: message.payload().unwrap_or_default().to_vec(),
+                            trace: trace_of(&message).to_vec(),
                         }));
                     }
                 }
                 // It cannot be ours: our offset is below the end.
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
                 Some(Err(error)) => {
-                    let error = failed(what(), &error);
+                    let error = self.failed(what(), &error);
                     if !error.is_transient() {
                         return Err(error);
                     }
                 }
             }
         }
+    }
+
+    /// The request failed; what the client has said meanwhile tells why.
+    fn failed(&self, what: String, error: &KafkaError) -> LogError {
+        self.serve();
+        self.consumer.context().failed(what, error)
     }
 
     /// Lets the client say what it has to say: nobody else polls it.

@@ -10,15 +10,18 @@ use rdkafka::{
     producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
 };
 
-use super::{Voice, client_config, refused, signed};
-use crate::{LogConfig, LogError};
+use super::{Voice, client_config, refused, signed, trouble_of};
+use crate::{
+    LogConfig, LogError,
+    error::{Trouble, advised},
+};
 
 /// Hears what became of each record, on the client's thread.
 pub(crate) trait Deliveries: Send + Sync + 'static {
     /// The record with this ticket is in the log.
     fn delivered(&self, ticket: u64);
     /// A record of `topic` will never be in the log, or the client itself is finished.
-    fn failed(&self, topic: &str, reason: String);
+    fn failed(&self, topic: &str, reason: String, trouble: Trouble);
 }
 
 /// Why a record was not taken.
@@ -41,7 +44,12 @@ impl<D: Deliveries> ClientContext for Context<D> {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal)) {
-            self.deliveries.failed("the log", reason.to_owned());
+            let trouble = self
+                .voice
+                .reason()
+                .map_or(Trouble::Other, |(_, trouble)| trouble);
+            self.deliveries
+                .failed("the log", reason.to_owned(), trouble);
         }
         self.voice.error(error, reason);
     }
@@ -53,10 +61,16 @@ impl<D: Deliveries> ProducerContext for Context<D> {
 
     fn delivery(&self, result: &DeliveryResult<'_>, ticket: usize) {
         match result {
-            Ok(_) => self
-                .deliveries
-                .delivered(u64::try_from(ticket).unwrap_or(u64::MAX)),
-            Err((error, message)) => self.deliveries.failed(message.topic(), error.to_string()),
+            Ok(_) => {
+                self.voice.well();
+                self.deliveries
+                    .delivered(u64::try_from(ticket).unwrap_or(u64::MAX));
+            }
+            Err((error, message)) => {
+                let trouble = trouble_of(error);
+                let reason = advised(&error.to_string(), trouble);
+                self.deliveries.failed(message.topic(), reason, trouble);
+            }
         }
     }
 }
@@ -134,6 +148,11 @@ impl<D: Deliveries> Producer<D> {
                 NotTaken::Refused(error.to_string())
             }
         })
+    }
+
+    /// What it complains of: why nothing is delivered.
+    pub(crate) fn voice(&self) -> &Voice {
+        &self.client.context().voice
     }
 
     /// Why the client as a whole can do nothing more.

@@ -85,10 +85,7 @@ fn check_partitions(admin: &AdminClient<Voice>, topic: &str, wanted: u32) -> Res
         .fetch_metadata(Some(topic), REQUEST)
         .map_err(|error| failed(what(), &error))?;
     let Some(found) = metadata.topics().first() else {
-        return Err(LogError::TimedOut {
-            what: what(),
-            seconds: REQUEST.as_secs(),
-        });
+        return Err(admin.inner().context().timed_out(what(), REQUEST));
     };
     if let Some(code) = found.error() {
         return Err(failed(what(), &KafkaError::MetadataFetch(code.into())));

@@ -22,6 +22,7 @@ fn a_dead_letter_keeps_the_bytes_and_says_where_they_came_from_and_why() {
         timestamp_ms: 1_700_000_000_123,
         key: b"block",
         payload: b"\xff\x00",
+        trace: &[],
     };
     let error = "x".repeat(5000);
     let ticket = letters
