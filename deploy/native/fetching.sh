@@ -74,7 +74,7 @@ maven() { # ARGS..
   command -v mvn >/dev/null || debian maven >&2
   maven=$(command -v mvn || echo "$CACHE/debian/usr/share/maven/bin/mvn")
   [ -x "$maven" ] || fail "$NAME needs mvn (Debian: maven)"
-  JAVA_HOME=$(dirname "$(dirname "$(readlink -f "$java")")") "$maven" -q -B "$@" >&2
+  JAVA_HOME=$(dirname "$(dirname "$(readlink -f "$java")")") "$maven" -q -B -ntp -Dstyle.color=never "$@" >&2
 }
 
 # Debian's packages, unpacked into the cache: those asked for and what the system lacks of their dependencies.
@@ -86,7 +86,8 @@ debian() { # PACKAGE..
   (
     lock "$CACHE/debian.lock"
     cd "$CACHE/debian/.archives"
-    [ -s ../.sources ] || sources >../.sources
+    if complete "debian-$1"; then exit; fi
+    sources >../.sources.list
     [ -e ../.updated ] || private_apt -qq update >&2
     touch ../.updated
     # shellcheck disable=SC2046
@@ -94,13 +95,13 @@ debian() { # PACKAGE..
     for package in *.deb; do dpkg-deb -x "$package" ..; done
     rm -f -- *.deb
     absolute_links_inside ..
+    finished "debian-$1"
   )
-  finished "debian-$1"
 }
 
 private_apt() { # ARGS..: apt-get with its lists in the cache
   apt-get -o Dir::State::lists="$CACHE/debian/.lists" -o Dir::Cache="$CACHE/debian/.archives" \
-    -o Dir::Etc::sourcelist="$CACHE/debian/.sources" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::Etc::sourcelist="$CACHE/debian/.sources.list" -o Dir::Etc::sourceparts=/dev/null \
     -o Debug::NoLocking=1 -o APT::Sandbox::User= "$@"
 }
 
