@@ -19,6 +19,10 @@ pub struct Config {
     pub username: Option<String>,
     /// Its password; none = the one in the URL, or no login.
     pub password: Option<SecretString>,
+    /// User at the Sentinels, which have logins of their own; none = `default`.
+    pub sentinel_username: Option<String>,
+    /// Password at the Sentinels; none = they want no login.
+    pub sentinel_password: Option<SecretString>,
     /// PEM file of the authorities that sign servers' certificates; none = the web's.
     pub ca_file: Option<PathBuf>,
     /// PEM file of our certificate, for servers that ask for one; with `client_key_file`.
@@ -41,6 +45,8 @@ impl Default for Config {
             url: String::new(),
             username: None,
             password: None,
+            sentinel_username: None,
+            sentinel_password: None,
             ca_file: None,
             client_cert_file: None,
             client_key_file: None,
@@ -59,6 +65,8 @@ impl fmt::Debug for Config {
             .field("url", &without_login(&self.url))
             .field("username", &self.username)
             .field("password", &self.password)
+            .field("sentinel_username", &self.sentinel_username)
+            .field("sentinel_password", &self.sentinel_password)
             .field("ca_file", &self.ca_file)
             .field("client_cert_file", &self.client_cert_file)
             .field("client_key_file", &self.client_key_file)

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use weir_events::position::{StoreFence, TopicEpoch, Version};
 use weir_features::{EntityKey, Feature, FeatureRow, Value};
 
+pub use crate::redis::PUT_ROW;
 use crate::{OnlineStore, OnlineStoreError, Progress};
 
 /// A row with a known and an unknown value; its version is offset `next_offset` of one topic.

@@ -25,6 +25,7 @@ use std::{
 
 pub(crate) use address::Address;
 use link::Link;
+pub use scripts::PUT_ROW;
 use tokio::runtime::Runtime;
 use weir_events::position::StoreFence;
 use weir_features::{EntityKey, FeatureRow};

@@ -5,12 +5,12 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 use fred::{
     prelude::{
         Client, ClientLike, Config as Driver, ConnectionConfig, Error, PerformanceConfig, Pool,
-        ReconnectPolicy, ServerConfig,
+        ReconnectPolicy, Server as Host, ServerConfig,
     },
     types::config::{ClusterDiscoveryPolicy, TlsConfig, TlsHostMapping, UnresponsiveConfig},
 };
 use parking_lot::Mutex;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -197,8 +197,8 @@ fn driver(config: &Config, address: &Address) -> Result<Driver, OnlineStoreError
     let password = config.password.as_ref().or(address.password.as_ref());
     Ok(Driver {
         username: config.username.clone().or(address.username.clone()),
-        password: password.map(|secret| secret.expose_secret().to_owned()),
-        server: servers(address),
+        password: revealed(password),
+        server: servers(config, address),
         database: (address.database != 0).then_some(address.database),
         tls: if address.tls {
             Some(connector(config, address)?)
@@ -225,19 +225,26 @@ fn has_names(address: &Address) -> bool {
         .any(|(host, _)| host.parse::<IpAddr>().is_err())
 }
 
-fn servers(address: &Address) -> ServerConfig {
+fn servers(config: &Config, address: &Address) -> ServerConfig {
     let hosts = address.hosts.clone();
     match &address.kind {
         Kind::Single => {
             let (host, port) = hosts.into_iter().next().unwrap_or_default();
             ServerConfig::new_centralized(host, port)
         }
-        Kind::Sentinel { master } => ServerConfig::new_sentinel(hosts, master.clone()),
-        Kind::Cluster => {
-            let mut servers = ServerConfig::new_clustered(hosts);
-            // Only fails for what is no cluster.
-            let _ = servers.set_cluster_discovery_policy(ClusterDiscoveryPolicy::UseCache);
-            servers
-        }
+        Kind::Sentinel { master } => ServerConfig::Sentinel {
+            hosts: hosts.into_iter().map(Host::from).collect(),
+            service_name: master.clone(),
+            username: config.sentinel_username.clone(),
+            password: revealed(config.sentinel_password.as_ref()),
+        },
+        Kind::Cluster => ServerConfig::Clustered {
+            hosts: hosts.into_iter().map(Host::from).collect(),
+            policy: ClusterDiscoveryPolicy::UseCache,
+        },
     }
+}
+
+fn revealed(secret: Option<&SecretString>) -> Option<String> {
+    secret.map(|secret| secret.expose_secret().to_owned())
 }

@@ -9,7 +9,7 @@ use fred::{
 
 /// Writes a row if (event time, version) is greater than what is stored. `KEYS[1]` the row;
 /// `ARGV` fields and values in turn: event time, version and list of features first. Gives 1 or 0.
-pub(super) const PUT_ROW: &str = r"
+pub const PUT_ROW: &str = r"
 local function less(a, b)
   local negative = a:byte() == 45
   if negative ~= (b:byte() == 45) then return negative end
