@@ -1,14 +1,25 @@
 //! The admin paths: `/livez`, `/readyz`, `/healthz` and `/metrics`.
 
+use std::net::SocketAddr;
+
 use axum::{
     Json, Router,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Health, telemetry::Telemetry};
+
+/// The table `[admin]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the admin paths are served; absent = the service's own port on loopback. They show no
+    /// secret and change nothing, so they may be served off loopback without a login.
+    pub listen: Option<SocketAddr>,
+}
 
 /// What `/readyz` and `/healthz` answer.
 #[derive(Serialize)]

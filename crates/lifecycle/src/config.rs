@@ -1,11 +1,18 @@
-//! Configuration: defaults, then a TOML file, then the environment.
+//! Configuration, by one rule: defaults, then a TOML file, then the names that the documents give
+//! (`KAFKA_*`, `REDIS_*`, `AWS_*`, `DB_POOL_SIZE`), then `WEIR__*` of the environment.
 //!
 //! `WEIR__SECTION__KEY=value` sets `key` of `[section]`, with as many sections as there are. The
 //! value is read as what the key expects: a boolean, a number, text, or a list with commas.
+//! `password_file = "/run/secrets/x"` stands for `password` with the content of that file, trimmed;
+//! likewise every key that ends in `password` or `secret_access_key`, and its variable.
+//! One file serves the whole house: a program reads its own tables and leaves alone those that
+//! belong to its siblings ([`TABLES`]); what nobody knows is refused.
 
 mod layer;
+mod secret;
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
 };
@@ -13,10 +20,32 @@ use std::{
 use serde::de::DeserializeOwned;
 use toml::Table;
 
-use layer::{Fault, Node};
+use layer::{Fault, Node, Root};
 
 /// The prefix of our environment variables.
 const PREFIX: &str = "WEIR__";
+
+/// The variable that names the file when no flag does.
+pub const FILE_VARIABLE: &str = "WEIR_CONFIG";
+
+/// Every table of the house's file.
+pub const TABLES: [&str; 15] = [
+    "admin",
+    "checkpoint_store",
+    "conflict_detector",
+    "feature_materializer",
+    "ingest",
+    "kafka",
+    "metric_store",
+    "metrics_aggregator",
+    "offline_store",
+    "online_store",
+    "record_store",
+    "schema_registry",
+    "serving_api",
+    "stream",
+    "telemetry",
+];
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +65,16 @@ pub enum ConfigError {
         path: PathBuf,
         /// Where and why.
         source: Box<toml::de::Error>,
+    },
+    /// The file of a secret cannot be read.
+    #[error("configuration `{key}`: cannot read the secret in {}: {source}", path.display())]
+    Secret {
+        /// The key, or the variable.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
     },
     /// A key is unknown, missing, or its value is of the wrong type.
     #[error("configuration `{key}`: {message}")]
@@ -69,7 +108,7 @@ impl From<Fault> for ConfigError {
 /// # Errors
 /// See [`ConfigError`].
 pub fn load<T: DeserializeOwned + Default>(file: Option<&Path>) -> Result<T, ConfigError> {
-    load_from(file, std::env::vars())
+    Layers::read(file, environment())?.get()
 }
 
 /// As [`load`], with an environment of one's own.
@@ -80,23 +119,114 @@ pub fn load_from<T: DeserializeOwned + Default>(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<T, ConfigError> {
-    let table = file.map(read).transpose()?;
-    let mut root = Node::from(table.unwrap_or_default());
-    for (variable, text) in environment {
-        let Some(path) = variable.strip_prefix(PREFIX) else {
-            continue;
+    Layers::read(file, environment)?.get()
+}
+
+/// The file to read: the one that a flag names, else the one in [`FILE_VARIABLE`], else
+/// `otherwise` if it is there.
+#[must_use]
+pub fn file(flag: Option<&Path>, otherwise: &Path) -> Option<PathBuf> {
+    let variable = std::env::var_os(FILE_VARIABLE).filter(|value| !value.is_empty());
+    flag.map(Path::to_owned)
+        .or_else(|| variable.map(PathBuf::from))
+        .or_else(|| otherwise.exists().then(|| otherwise.to_owned()))
+}
+
+/// The environment of this process, without what is no text.
+pub fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// File and environment together, before they are read as a type.
+#[derive(Clone)]
+pub struct Layers {
+    root: Node,
+    /// Keys that `WEIR__*` has set, as `section.key`.
+    on_top: BTreeSet<String>,
+    /// The rest of the environment, secrets from files resolved.
+    names: Vec<(String, String)>,
+}
+
+impl Layers {
+    /// Reads `file` and takes `environment`; files of secrets are read too.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = file.map(read).transpose()?.unwrap_or_default();
+        secret::resolve_table(&mut table, "")?;
+        let mut layers = Self {
+            root: Node::from(table),
+            on_top: BTreeSet::new(),
+            names: Vec::new(),
         };
-        let path: Vec<String> = path.split("__").map(str::to_lowercase).collect();
-        root.set(&path, text)
+        for (variable, text) in environment {
+            match variable.strip_prefix(PREFIX) {
+                Some(path) => layers.put(&variable, path, text)?,
+                None => layers
+                    .names
+                    .extend(secret::resolve_variable(variable, text)?),
+            }
+        }
+        Ok(layers)
+    }
+
+    fn put(&mut self, variable: &str, path: &str, text: String) -> Result<(), ConfigError> {
+        let (path, text) = secret::resolve_path(variable, path.to_lowercase(), text)?;
+        let path: Vec<String> = path.split("__").map(str::to_owned).collect();
+        self.on_top.insert(path.join("."));
+        self.root
+            .set(&path, text)
             .map_err(|depth| ConfigError::NoSection {
                 key: path[..depth].join("."),
-                variable: variable.clone(),
-            })?;
+                variable: variable.to_owned(),
+            })
     }
-    if root.is_empty() {
-        return Ok(T::default());
+
+    /// True when the file or `WEIR__*` sets the key (as `section.key`).
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        let path: Vec<&str> = key.split('.').collect();
+        self.root.has(&path)
     }
-    Ok(T::deserialize(root)?)
+
+    /// The variables that begin with one of the prefixes of `keys`, for an adapter to lay over what
+    /// [`Self::get`] gave. Each pair is the beginning of a variable's name and the key that it
+    /// stands for; a variable whose key `WEIR__*` has set is left out, because that stands above.
+    /// A name that ends in `*` stands for one key of the table for each variable:
+    /// `("KAFKA_*", "kafka")` maps `KAFKA_GROUP_ID` to `kafka.group_id`.
+    #[must_use]
+    pub fn names(&self, keys: &[(&str, &str)]) -> Vec<(String, String)> {
+        let below = |variable: &str| {
+            keys.iter().any(|(name, key)| match name.strip_suffix('*') {
+                Some(beginning) => variable.strip_prefix(beginning).is_some_and(|rest| {
+                    let key = format!("{key}.{}", rest.to_lowercase());
+                    !self.on_top.contains(&key)
+                }),
+                None => variable == *name && !self.on_top.contains(*key),
+            })
+        };
+        self.names
+            .iter()
+            .filter(|(variable, _)| below(variable))
+            .cloned()
+            .collect()
+    }
+
+    /// Reads a `T`, one field for each table that it wants.
+    ///
+    /// # Errors
+    /// When a table or key is unknown, or a value is of the wrong type.
+    pub fn get<T: DeserializeOwned + Default>(&self) -> Result<T, ConfigError> {
+        if self.root.is_empty() {
+            return Ok(T::default());
+        }
+        Ok(T::deserialize(Root(self.root.clone()))?)
+    }
 }
 
 fn read(path: &Path) -> Result<Table, ConfigError> {
@@ -238,6 +368,74 @@ mod tests {
             let error = load(file, &environment).unwrap_err().to_string();
             assert!(error.contains(wanted), "{error:?} does not say {wanted:?}");
         }
+    }
+
+    #[test]
+    fn a_table_of_a_sibling_is_left_alone_and_an_unknown_one_is_refused() {
+        let config = load("name = \"a\"\n[conflict_detector]\nwhatever = 1\n", &[]).unwrap();
+        assert_eq!(config.name, "a");
+        let sibling = [("WEIR__RECORD_STORE__URL", "sqlite://x")];
+        assert_eq!(load("", &sibling).unwrap(), Config::default());
+        let error = load("[conflict_dettector]\n", &[]).unwrap_err();
+        assert!(error.to_string().contains("conflict_dettector"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_comes_from_the_file_that_is_named_whoever_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "from a file\n").unwrap();
+        let path = secret.to_str().unwrap();
+        let config = load(&format!("password_file = {path:?}"), &[]).unwrap();
+        assert_eq!(config.password.as_deref(), Some("from a file"));
+        let config = load("", &[("WEIR__PASSWORD_FILE", path)]).unwrap();
+        assert_eq!(config.password.as_deref(), Some("from a file"));
+        let config = load(
+            &format!("password_file = {path:?}"),
+            &[("WEIR__PASSWORD", "on top")],
+        );
+        assert_eq!(config.unwrap().password.as_deref(), Some("on top"));
+
+        let both = load(&format!("password = \"a\"\npassword_file = {path:?}"), &[]);
+        let error = both.unwrap_err().to_string();
+        assert!(
+            error.contains("`password`") && error.contains("both"),
+            "{error}"
+        );
+        let error = load("password_file = \"/nowhere/secret\"", &[]).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/secret"), "{error}");
+    }
+
+    #[test]
+    fn the_names_of_the_documents_stand_between_the_file_and_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "s3cret\n").unwrap();
+        let environment = [
+            ("KAFKA_GROUP_ID", "below"),
+            ("KAFKA_CLIENT_ID", "passed over"),
+            ("WEIR__KAFKA__CLIENT_ID", "on top"),
+            ("REDIS_PASSWORD_FILE", secret.to_str().unwrap()),
+            ("DB_POOL_SIZE", "7"),
+            ("PATH", "/bin"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let layers = Layers::read(None, environment).unwrap();
+        assert!(layers.has("kafka.client_id") && !layers.has("kafka.group_id"));
+        let named = |keys: &[(&str, &str)]| {
+            let names = layers.names(keys);
+            let mut names: Vec<_> = names.iter().map(|(a, b)| format!("{a}={b}")).collect();
+            names.sort();
+            names.join(" ")
+        };
+        assert_eq!(named(&[("KAFKA_*", "kafka")]), "KAFKA_GROUP_ID=below");
+        assert_eq!(
+            named(&[
+                ("REDIS_*", "online_store"),
+                ("DB_POOL_SIZE", "record_store.pool_size")
+            ]),
+            "DB_POOL_SIZE=7 REDIS_PASSWORD=s3cret"
+        );
     }
 
     #[test]

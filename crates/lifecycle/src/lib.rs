@@ -7,6 +7,7 @@ pub mod config;
 mod crash;
 pub mod health;
 mod stop;
+pub mod stream;
 pub mod telemetry;
 
 pub use crash::crash_point;

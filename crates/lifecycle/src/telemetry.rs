@@ -17,6 +17,16 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is logged, and how: the table `[telemetry]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `human` or `json`; absent = for a person on a terminal, else JSON.
+    pub log_format: Option<LogFormat>,
+    /// For instance `info,librdkafka=warn`; `RUST_LOG` stands above it.
+    pub log_filter: Option<String>,
+}
+
 /// Why telemetry did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {

@@ -35,6 +35,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArguments {
+    /// Settings; absent = WEIR_CONFIG of the environment, else weir.toml in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Folder for all state; each stream has its own folder below `streams/`.
     #[arg(long, value_name = "DIR", default_value = "weir-data")]
     pub(crate) data: PathBuf,
@@ -65,6 +68,9 @@ pub(crate) struct ReplayArguments {
     /// max, realtime, 20x (times event time) or 20000/s (elements per second).
     #[arg(long, value_name = "SPEED", default_value = "max")]
     pub(crate) speed: weir_ingest::Speed,
+    /// Settings; absent = WEIR_CONFIG of the environment, else weir.toml in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// Folder for all state; the same input on the same folder resumes.
     #[arg(long, value_name = "DIR", default_value = "weir-data")]
     pub(crate) data: PathBuf,

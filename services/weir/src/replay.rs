@@ -50,7 +50,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         return write_files(&arguments, &Stores::open(&stream)?, &summary);
     }
 
-    let mut settings = settings::load(&arguments.data)?;
+    let mut settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
     settings.ingest.source = Source::Files(Files {
         paths: arguments.paths.clone(),
         ribs: arguments.rib.clone(),

@@ -96,7 +96,7 @@ fn serve(
     telemetry: &Telemetry,
     mut is_over: impl FnMut() -> bool,
 ) -> Result<(), Failure> {
-    let mut settings = settings::load(&arguments.data)?;
+    let mut settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
     settings.ingest.source = choice.source;
     settings.serving_api.listen = arguments.listen;
     let bogons = if choice.stream.synthetic {

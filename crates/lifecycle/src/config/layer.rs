@@ -13,7 +13,7 @@ use serde::{
 use toml::{Table, Value};
 
 /// One value of the layers together.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Node {
     Section(BTreeMap<String, Node>),
     Toml(Value),
@@ -40,6 +40,17 @@ impl Node {
         matches!(self, Self::Section(keys) if keys.is_empty())
     }
 
+    /// True when something is set at `path`.
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        match (self, path) {
+            (_, []) => true,
+            (Self::Section(keys), [first, rest @ ..]) => {
+                keys.get(*first).is_some_and(|node| node.has(rest))
+            }
+            _ => false,
+        }
+    }
+
     /// Sets the key at `path`, making the sections on the way. `Err` is the length of the part of
     /// `path` that names something else than a section.
     pub(super) fn set(&mut self, path: &[String], text: String) -> Result<(), usize> {
@@ -54,6 +65,36 @@ impl Node {
         }
         *node = Self::Text(text);
         Ok(())
+    }
+}
+
+/// The outermost section: hides the tables that belong to siblings of who reads.
+pub(super) struct Root(pub(super) Node);
+
+impl<'de> Deserializer<'de> for Root {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.0.deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        mut self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        if let Node::Section(tables) = &mut self.0 {
+            tables.retain(|name, _| {
+                fields.contains(&name.as_str()) || !super::TABLES.contains(&name.as_str())
+            });
+        }
+        self.0.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option
+        unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
 
