@@ -81,13 +81,14 @@ listens() { # PORT
 }
 
 # Below the ports that the system gives to clients; PORT + 10000 is free too (gRPC, cluster bus).
-# It stays reserved until `clean`, so an engine keeps its ports over restarts.
+# It stays reserved until `clean`, so an engine keeps its ports over restarts. A test's own engines (in `own/`)
+# share the reservations with the others.
 free_port() {
-  local port
-  mkdir -p "$RUN/ports"
+  local port reserved=${RUN%/own/*}/ports
+  mkdir -p "$reserved"
   while :; do
     port=$((10000 + RANDOM % 10000))
-    if ! listens "$port" && ! listens "$((port + 10000))" && mkdir "$RUN/ports/$port" 2>/dev/null; then
+    if ! listens "$port" && ! listens "$((port + 10000))" && mkdir "$reserved/$port" 2>/dev/null; then
       echo "$port"
       return
     fi
