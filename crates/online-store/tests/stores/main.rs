@@ -4,4 +4,5 @@
 
 mod backends;
 mod engine;
+mod faults;
 mod refusals;
