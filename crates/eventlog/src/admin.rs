@@ -42,6 +42,11 @@ pub fn dead_letters(log: &EventLog, topic: &Topic) -> Result<u64, LogError> {
 /// # Errors
 /// When the broker does not answer.
 pub fn committed(log: &EventLog, group: &str, topic: &Topic) -> Result<Vec<Option<i64>>, LogError> {
-    log.group_lookup(group)?
-        .committed(topic.name, topic.partitions)
+    let found = log
+        .group_lookup(group)?
+        .committed(topic.name, topic.partitions)?;
+    Ok(found
+        .into_iter()
+        .map(|committed| committed.map(|committed| committed.next))
+        .collect())
 }

@@ -92,7 +92,7 @@ impl Batch {
     }
 
     /// The records in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> + DoubleEndedIterator {
         self.entries.iter().map(|entry| {
             let bytes = &self.arena[entry.start..][..entry.key + entry.payload + entry.trace];
             let (key, bytes) = bytes.split_at(entry.key);
@@ -105,6 +105,12 @@ impl Batch {
                 trace,
             }
         })
+    }
+
+    /// The last record, if there is one.
+    #[must_use]
+    pub fn last(&self) -> Option<RecordRef<'_>> {
+        self.iter().next_back()
     }
 
     /// Number of records.

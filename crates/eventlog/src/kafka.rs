@@ -6,6 +6,7 @@
 pub(crate) mod group;
 pub(crate) mod lookup;
 pub(crate) mod producer;
+pub(crate) mod tail;
 pub(crate) mod topics;
 mod voice;
 

@@ -1,6 +1,13 @@
 //! The handle to one log that every service is given.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 
@@ -8,7 +15,7 @@ use crate::{
     broker::Broker,
     config::{GroupProtocol, LogConfig, SecurityProtocol},
     error::LogError,
-    kafka::lookup::Lookup,
+    kafka::{group::Membership, lookup::Lookup},
     publisher::{Publisher, PublisherOptions},
 };
 
@@ -25,6 +32,10 @@ struct Inner {
     lookup: Mutex<Option<Arc<Lookup>>>,
     /// For questions about the positions of groups.
     groups: Mutex<HashMap<String, Arc<Lookup>>>,
+    /// The numbers of static members that this handle has given out, by group.
+    instances: Mutex<HashMap<String, BTreeSet<u32>>>,
+    /// The broker has no group protocol `consumer`.
+    classic_only: AtomicBool,
     /// Shared by the reporters of all services of this process.
     status: Mutex<Option<Publisher>>,
 }
@@ -58,6 +69,8 @@ impl EventLog {
                 broker,
                 lookup: Mutex::default(),
                 groups: Mutex::default(),
+                instances: Mutex::default(),
+                classic_only: AtomicBool::new(false),
                 status: Mutex::default(),
             }),
         }
@@ -106,6 +119,41 @@ impl EventLog {
         Ok(lookup)
     }
 
+    /// How the next member of `group` takes part.
+    pub(crate) fn membership(&self, instance: Option<&Instance>) -> Membership {
+        let new_protocol = match self.inner.config.group_protocol {
+            GroupProtocol::Classic => false,
+            GroupProtocol::Consumer => true,
+            GroupProtocol::Auto => !self.inner.classic_only.load(Ordering::Relaxed),
+        };
+        Membership {
+            new_protocol,
+            instance: instance.map(|instance| instance.name.clone()),
+        }
+    }
+
+    /// The broker has refused the protocol `consumer`; false when nothing else is allowed.
+    pub(crate) fn fall_back(&self) -> bool {
+        self.inner.classic_only.store(true, Ordering::Relaxed);
+        self.inner.config.group_protocol == GroupProtocol::Auto
+    }
+
+    /// The name of a static member of `group`, if members are to be static: the lowest number that
+    /// is free, so that a member that is started again gets the name that it had.
+    pub(crate) fn instance(&self, group: &str) -> Option<Instance> {
+        let id = self.inner.config.group_instance_id.as_ref()?;
+        let mut groups = self.inner.instances.lock();
+        let taken = groups.entry(group.to_owned()).or_default();
+        let number = (0..).find(|number| !taken.contains(number))?;
+        taken.insert(number);
+        Some(Instance {
+            name: format!("{id}-{group}-{number}"),
+            group: group.to_owned(),
+            number,
+            log: self.clone(),
+        })
+    }
+
     /// The one publisher for small things such as status; made anew when it has died.
     pub(crate) fn status_publisher(&self) -> Result<Publisher, LogError> {
         let mut slot = self.inner.status.lock();
@@ -116,6 +164,22 @@ impl EventLog {
                 *slot = Some(publisher.clone());
                 Ok(publisher)
             }
+        }
+    }
+}
+
+/// The name of a static member; free again when dropped.
+pub(crate) struct Instance {
+    name: String,
+    group: String,
+    number: u32,
+    log: EventLog,
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        if let Some(taken) = self.log.inner.instances.lock().get_mut(&self.group) {
+            taken.remove(&self.number);
         }
     }
 }

@@ -9,8 +9,11 @@
 
 mod members;
 mod partition;
+mod waiting;
+mod watch;
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -21,7 +24,10 @@ use weir_events::topics::Topic;
 
 use crate::{EventLog, LogError, kafka::group::Member};
 use members::Members;
+use partition::Signal;
 pub use partition::{Assignment, Next};
+use waiting::Waiting;
+use watch::Watch;
 
 /// What a task returns when it cannot go on.
 pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
@@ -43,12 +49,20 @@ pub(crate) struct Shared {
     /// When to be done, once asked to stop.
     stop_by: Mutex<Option<Instant>>,
     failure: Mutex<Option<String>>,
+    /// Why nothing is read, for now.
+    waiting: Arc<Waiting>,
+    /// The partitions that have a task.
+    held: Mutex<BTreeMap<u32, Arc<Signal>>>,
     /// The poll thread has left the group.
     left: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Shared {
+    fn is_stopping(&self) -> bool {
+        self.stop_by.lock().is_some()
+    }
+
     fn leave(&self) {
         *self.left.lock() = true;
         self.changed.notify_all();
@@ -83,28 +97,33 @@ impl Subscriber {
         topic: Topic,
         task: impl Fn(Assignment) -> Result<(), TaskError> + Send + Sync + 'static,
     ) -> Result<Self, LogError> {
-        let member = Member::join(log, group, topic)?;
+        let instance = log.instance(group);
+        let member = Member::join(log, group, topic, &log.membership(instance.as_ref()))?;
         let shared = Arc::new(Shared::default());
+        let watch = Watch {
+            log: log.clone(),
+            group: group.to_owned(),
+            topic,
+            shared: Arc::clone(&shared),
+        };
         let members = Members::new(
             log.clone(),
             group,
             topic,
             member,
+            instance,
             Arc::new(task),
             Arc::clone(&shared),
         );
-        let thread = std::thread::Builder::new()
-            .name(format!("{group}-poll"))
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || {
-                    members.run();
-                    shared.leave();
-                }
-            })
-            .map_err(|error| LogError::Thread {
-                reason: error.to_string(),
-            })?;
+        let thread = spawn(format!("{group}-poll"), {
+            let shared = Arc::clone(&shared);
+            move || {
+                members.run();
+                shared.leave();
+            }
+        })?;
+        // It ends by itself, when the question in hand is answered.
+        let _ends_by_itself = spawn(format!("{group}-watch"), move || watch.run())?;
         Ok(Self {
             shared,
             thread: Some(thread),
@@ -131,6 +150,14 @@ impl Subscriber {
             .map_or(Ok(()), |reason| Err(LogError::Task { reason }))
     }
 
+    /// Why nothing is read although nothing has failed: the brokers are away, refuse our name, an
+    /// ACL is missing, the topic does not exist. With the next step. It goes on by itself once that
+    /// is over.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.shared.waiting.text()
+    }
+
     /// The first failure of a task, or of the group as a whole.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
@@ -147,4 +174,13 @@ impl Drop for Subscriber {
             }
         }
     }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {
+    std::thread::Builder::new()
+        .name(name)
+        .spawn(run)
+        .map_err(|error| LogError::Thread {
+            reason: error.to_string(),
+        })
 }

@@ -10,7 +10,10 @@ use std::{
 
 use weir_events::topics::Topic;
 
-use crate::{EventLog, LogError, RecordRef, kafka::group::TailReader};
+use crate::{
+    EventLog, LogError, RecordRef,
+    kafka::tail::{TailReader, Waiting},
+};
 
 /// Where a tail begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,7 @@ pub enum From {
 /// A running reader; dropping it stops it.
 pub struct Tail {
     stop: Arc<AtomicBool>,
+    waiting: Waiting,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -40,6 +44,7 @@ impl Tail {
         mut on_record: impl FnMut(&'static str, RecordRef<'_>) + Send + 'static,
     ) -> Result<Self, LogError> {
         let reader = TailReader::connect(log, topics, from)?;
+        let waiting = reader.waiting();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
@@ -54,8 +59,16 @@ impl Tail {
             })?;
         Ok(Self {
             stop,
+            waiting,
             thread: Some(thread),
         })
+    }
+
+    /// Why nothing is read, as the client last complained, until something is read again. It goes
+    /// on by itself once it is over.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.waiting.lock().clone()
     }
 
     /// Stops and waits for the record in hand.

@@ -1,4 +1,4 @@
-//! The consuming clients: one in a group with a queue per partition, one outside of any.
+//! The consuming client of a member of a group: a queue per partition.
 
 use std::{
     collections::VecDeque,
@@ -6,12 +6,12 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
 use rdkafka::{
-    ClientContext, Message, Offset, TopicPartitionList,
+    ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{
         BaseConsumer, CommitMode, Consumer, ConsumerContext, base_consumer::PartitionQueue,
@@ -22,8 +22,39 @@ use rdkafka::{
 };
 use weir_events::topics::Topic;
 
-use super::{REQUEST, Voice, failed, reader_config, refused, signed};
-use crate::{EventLog, From, LogError, RecordRef, batch::TRACEPARENT};
+use super::{REQUEST, Voice, failed, reader_config, refused, signed, trouble_of};
+use crate::{
+    EventLog, LogConfig, LogError, RecordRef, Trouble, batch::TRACEPARENT, error::advised,
+};
+
+/// Stands beside each position that we commit: what lacks it was committed by something else.
+pub(crate) const OUR_MARK: &str = "weir";
+/// Session and heartbeats of our classic groups where nothing is set.
+const SESSION_MS: u32 = 10_000;
+const HEARTBEAT_MS: u32 = 500;
+
+/// How a member takes part in its group.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    /// By the protocol `consumer` (KIP-848), or by the classic one.
+    pub(crate) new_protocol: bool,
+    /// Static under this name.
+    pub(crate) instance: Option<String>,
+}
+
+/// Why a client in a group can do nothing more.
+#[derive(Clone, Debug)]
+pub(crate) enum Ending {
+    /// The broker does not know the protocol `consumer`.
+    NoNewProtocol,
+    /// A new client may succeed later: an ACL is missing, or the session of our former self under
+    /// the same instance name has not run out yet.
+    Wait(String),
+    /// Another process goes by the same instance name.
+    Fenced(String),
+    /// In librdkafka's words.
+    Other(String),
+}
 
 /// What the group decided.
 #[derive(Debug)]
@@ -100,16 +131,18 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn join(log: &EventLog, group: &str, topic: Topic) -> Result<Self, LogError> {
+    pub(crate) fn join(
+        log: &EventLog,
+        group: &str,
+        topic: Topic,
+        membership: &Membership,
+    ) -> Result<Self, LogError> {
         let context = GroupContext {
             voice: Voice::new(group),
             decisions: Mutex::default(),
             closing: AtomicBool::new(false),
         };
-        let consumer: BaseConsumer<GroupContext> = reader_config(log.config(), group)
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "500")
+        let consumer: BaseConsumer<GroupContext> = group_config(log.config(), group, membership)
             .create_with_context(context)
             .map_err(|error| refused(&error))?;
         consumer
@@ -130,8 +163,33 @@ impl Member {
                 what: "a record came outside of its partition's queue",
             }),
             None | Some(Err(KafkaError::PartitionEOF(_))) => Ok(()),
-            Some(Err(error)) => Err(failed(format!("read {}", self.topic.name), &error)),
+            Some(Err(error)) => {
+                let voice = &self.consumer.context().voice;
+                Err(voice.failed(format!("read {}", self.topic.name), &error))
+            }
         }
+    }
+
+    /// Why the client can do nothing more, if it cannot.
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        use RDKafkaErrorCode as Code;
+        let (code, reason) = self.consumer.client().fatal_error()?;
+        Some(match code {
+            Code::UnsupportedFeature | Code::UnsupportedVersion => Ending::NoNewProtocol,
+            Code::UnreleasedInstanceId => Ending::Wait(format!(
+                "{reason} (a process that was killed keeps its name until its session runs out)"
+            )),
+            Code::FencedInstanceId => Ending::Fenced(reason),
+            _ if trouble_of(&KafkaError::Global(code)) == Trouble::Permission => {
+                Ending::Wait(advised(&reason, Trouble::Permission))
+            }
+            _ => Ending::Other(reason),
+        })
+    }
+
+    /// What the client complained of is over.
+    pub(crate) fn well(&self) {
+        self.consumer.context().voice.well();
     }
 
     pub(crate) fn decision(&self) -> Option<Decision> {
@@ -204,11 +262,14 @@ impl Member {
         if positions.is_empty() {
             return Ok(());
         }
-        let list = self.list(
-            positions
-                .iter()
-                .map(|(partition, next)| (*partition, Offset::Offset(*next))),
-        )?;
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in positions {
+            let mut place = list.add_partition(self.topic.name, signed(*partition));
+            place
+                .set_offset(Offset::Offset(*next))
+                .map_err(|error| failed(format!("commit to {}", self.topic.name), &error))?;
+            place.set_metadata(OUR_MARK);
+        }
         let mode = if now {
             CommitMode::Sync
         } else {
@@ -245,6 +306,31 @@ impl Member {
     }
 }
 
+fn group_config(config: &LogConfig, group: &str, membership: &Membership) -> ClientConfig {
+    let mut client = reader_config(config, group);
+    client.set(
+        "max.poll.interval.ms",
+        config.max_poll_interval_ms.to_string(),
+    );
+    if let Some(instance) = &membership.instance {
+        client.set("group.instance.id", instance);
+    }
+    if membership.new_protocol {
+        // The broker sets sessions and heartbeats, and its assignor decides.
+        client.set("group.protocol", "consumer");
+        return client;
+    }
+    let session = config.session_timeout_ms.unwrap_or(SESSION_MS);
+    let beat = config
+        .heartbeat_interval_ms
+        .unwrap_or(HEARTBEAT_MS.min(session / 3));
+    client
+        .set("partition.assignment.strategy", "cooperative-sticky")
+        .set("session.timeout.ms", session.to_string())
+        .set("heartbeat.interval.ms", beat.to_string());
+    client
+}
+
 /// What the queue of a partition holds next.
 pub(crate) enum Queued<'a> {
     /// A record.
@@ -279,7 +365,7 @@ impl Queue {
     }
 }
 
-fn borrowed<'a>(message: &'a BorrowedMessage<'_>) -> RecordRef<'a> {
+pub(super) fn borrowed<'a>(message: &'a BorrowedMessage<'_>) -> RecordRef<'a> {
     RecordRef {
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
@@ -299,62 +385,4 @@ pub(crate) fn trace_of<'a>(message: &'a BorrowedMessage<'_>) -> &'a [u8] {
         .find(|header| header.key == TRACEPARENT)
         .and_then(|header| header.value)
         .unwrap_or_default()
-}
-
-/// Reads all partitions of some topics outside of any group.
-pub(crate) struct TailReader {
-    consumer: BaseConsumer<Voice>,
-    topics: Vec<Topic>,
-}
-
-impl TailReader {
-    pub(crate) fn connect(log: &EventLog, topics: &[Topic], from: From) -> Result<Self, LogError> {
-        let consumer: BaseConsumer<Voice> = reader_config(log.config(), "weir-tail")
-            // What retention removed under a slow reader of a live page is skipped.
-            .set("auto.offset.reset", "earliest")
-            .create_with_context(Voice::new("tail"))
-            .map_err(|error| refused(&error))?;
-        let lookup = log.lookup()?;
-        let mut list = TopicPartitionList::new();
-        for topic in topics {
-            for partition in 0..topic.partitions {
-                let (first, end) = lookup.range(topic.name, partition)?;
-                let start = match from {
-                    From::Beginning => first,
-                    From::End => end,
-                };
-                list.add_partition_offset(topic.name, signed(partition), Offset::Offset(start))
-                    .map_err(|error| failed(format!("tail {}", topic.name), &error))?;
-            }
-        }
-        consumer
-            .assign(&list)
-            .map_err(|error| failed("assign a tail", &error))?;
-        Ok(Self {
-            consumer,
-            topics: topics.to_vec(),
-        })
-    }
-
-    /// Hands over what has come, for at most a tenth of a second.
-    pub(crate) fn poll(&self, on_record: &mut impl FnMut(&'static str, RecordRef<'_>)) {
-        let deadline = Instant::now() + Duration::from_millis(100);
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // The client's voice has told what is no record.
-            if let Some(Ok(message)) = self.consumer.poll(left) {
-                let name = self
-                    .topics
-                    .iter()
-                    .find(|topic| topic.name == message.topic())
-                    .map(|topic| topic.name);
-                if let Some(name) = name {
-                    on_record(name, borrowed(&message));
-                }
-            }
-            if left.is_zero() {
-                return;
-            }
-        }
-    }
 }

@@ -1,6 +1,9 @@
 //! Questions to the log outside of any group's rebalancing: ranges, positions, single records.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use parking_lot::Mutex;
 use rdkafka::{
@@ -9,8 +12,21 @@ use rdkafka::{
     error::KafkaError,
 };
 
-use super::{REQUEST, Voice, failed, group::trace_of, reader_config, refused, signed};
+use super::{
+    REQUEST, Voice, failed,
+    group::{OUR_MARK, trace_of},
+    reader_config, refused, signed,
+};
 use crate::{EventLog, LogError, Record};
+
+/// A position that a group has committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    /// The next offset.
+    pub(crate) next: i64,
+    /// A member of ours committed it.
+    pub(crate) ours: bool,
+}
 
 /// A consumer that never subscribes.
 pub(crate) struct Lookup {
@@ -47,17 +63,35 @@ impl Lookup {
         &self,
         topic: &str,
         partitions: u32,
-    ) -> Result<Vec<Option<i64>>, LogError> {
+    ) -> Result<Vec<Option<Committed>>, LogError> {
+        self.positions(topic, 0..partitions)
+    }
+
+    /// The next offset that the group has committed in one partition.
+    pub(crate) fn committed_in(
+        &self,
+        topic: &str,
+        partition: u32,
+    ) -> Result<Option<Committed>, LogError> {
+        let found = self.positions(topic, partition..partition.saturating_add(1))?;
+        Ok(found.into_iter().next().flatten())
+    }
+
+    fn positions(
+        &self,
+        topic: &str,
+        partitions: Range<u32>,
+    ) -> Result<Vec<Option<Committed>>, LogError> {
         self.serve();
         let mut asked = TopicPartitionList::new();
-        for partition in 0..partitions {
+        for partition in partitions.clone() {
             asked.add_partition(topic, signed(partition));
         }
         let answer = self
             .consumer
             .committed_offsets(asked, REQUEST)
             .map_err(|error| self.failed(format!("positions in {topic}"), &error))?;
-        (0..partitions)
+        partitions
             .map(|partition| {
                 let Some(found) = answer.find_partition(topic, signed(partition)) else {
                     return Ok(None);
@@ -66,11 +100,31 @@ impl Lookup {
                     .error()
                     .map_err(|error| failed(format!("position in {topic}/{partition}"), &error))?;
                 Ok(match found.offset() {
-                    Offset::Offset(next) => Some(next),
+                    Offset::Offset(next) => Some(Committed {
+                        next,
+                        ours: found.metadata() == OUR_MARK,
+                    }),
                     _ => None,
                 })
             })
             .collect()
+    }
+
+    /// How many partitions `topic` has on the broker.
+    pub(crate) fn partitions(&self, topic: &str) -> Result<usize, LogError> {
+        self.serve();
+        let what = || format!("partitions of {topic}");
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(topic), REQUEST)
+            .map_err(|error| self.failed(what(), &error))?;
+        let Some(found) = metadata.topics().first() else {
+            return Err(self.consumer.context().timed_out(what(), REQUEST));
+        };
+        match found.error() {
+            Some(code) => Err(failed(what(), &KafkaError::MetadataFetch(code.into()))),
+            None => Ok(found.partitions().len()),
+        }
     }
 
     /// The record at `offset`; `None` when the log does not hold it.

@@ -14,13 +14,17 @@ use super::{
     partition::{Assignment, Phase, Signal},
 };
 use crate::{
-    EventLog, LogError,
-    kafka::group::{Decision, Member},
+    EventLog, LogError, Trouble,
+    kafka::group::{Decision, Ending, Member},
+    log::Instance,
 };
 
-/// How long a task may take to finish after a revocation: a fifth of librdkafka's
-/// `max.poll.interval.ms`, after which the group would call the whole member dead.
+/// How long a task may take to finish after a revocation, and never more than a fifth of
+/// `max_poll_interval_ms`, after which the group would call the whole member dead.
 pub(super) const REVOKE_BUDGET: Duration = Duration::from_secs(60);
+/// Before a client that can do nothing more is made anew, the first time and at most.
+const REJOIN: Duration = Duration::from_millis(500);
+const REJOIN_MAX: Duration = Duration::from_secs(10);
 /// One turn of the poll loop while nothing is under way, and while something is.
 const TURN: Duration = Duration::from_millis(50);
 const SHORT_TURN: Duration = Duration::from_millis(2);
@@ -45,8 +49,16 @@ pub(super) struct Members {
     group: String,
     topic: Topic,
     member: Member,
+    /// Under which name, where members are static.
+    instance: Option<Instance>,
     task: Arc<Task>,
     shared: Arc<Shared>,
+    /// When the client, which can do nothing more, is made anew.
+    rejoin: Option<Instant>,
+    /// How long the next one waits.
+    patience: Duration,
+    /// The client can do nothing more, and a new one would not either.
+    ended: bool,
     running: BTreeMap<u32, Running>,
     releases: Vec<Release>,
     /// Threads whose partition is gone but which have not ended.
@@ -61,6 +73,7 @@ impl Members {
         group: &str,
         topic: Topic,
         member: Member,
+        instance: Option<Instance>,
         task: Arc<Task>,
         shared: Arc<Shared>,
     ) -> Self {
@@ -69,8 +82,12 @@ impl Members {
             group: group.to_owned(),
             topic,
             member,
+            instance,
             task,
             shared,
+            rejoin: None,
+            patience: REJOIN,
+            ended: false,
             running: BTreeMap::new(),
             releases: Vec::new(),
             overdue: Vec::new(),
@@ -90,6 +107,7 @@ impl Members {
                 self.carry_out(decision);
             }
             self.advance();
+            self.mend();
             if let Some(stop_by) = *self.shared.stop_by.lock() {
                 break stop_by;
             }
@@ -102,8 +120,80 @@ impl Members {
             Ok(()) => {}
             Err(error @ LogError::Misuse { .. }) => self.shared.fail(&error.to_string()),
             // The client goes on by itself, and its voice has told.
-            Err(error) => tracing::debug!(group = self.group, %error, "while polling"),
+            Err(error) => {
+                tracing::debug!(group = self.group, %error, "while polling");
+                if error.trouble() != Trouble::Other {
+                    let waiting = &self.shared.waiting;
+                    waiting.member(&self.group, error.trouble(), &error.to_string());
+                }
+            }
         }
+    }
+
+    /// Makes the client anew when it can do nothing more and a new one may.
+    fn mend(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let Some(at) = self.rejoin {
+            // Whoever still works for the old client is heard out first.
+            let idle = self.running.is_empty() && self.releases.is_empty();
+            if idle && Instant::now() >= at {
+                self.join_again();
+            }
+            return;
+        }
+        let Some(ending) = self.member.ending() else {
+            return;
+        };
+        // Whatever we had, it may belong to somebody else already.
+        let partitions: Vec<u32> = self.running.keys().copied().collect();
+        self.carry_out(Decision::Revoked {
+            partitions,
+            lost: true,
+        });
+        match ending {
+            Ending::NoNewProtocol if self.log.fall_back() => {
+                tracing::info!(
+                    group = self.group,
+                    "the broker has no group protocol `consumer`: going on with the classic one"
+                );
+                self.rejoin = Some(Instant::now());
+            }
+            Ending::NoNewProtocol => self.end(
+                "the broker has no group protocol `consumer`, which needs Kafka 4.0; write \
+                 group_protocol = \"auto\"",
+            ),
+            Ending::Wait(reason) => {
+                let waiting = &self.shared.waiting;
+                waiting.member(&self.group, Trouble::Permission, &reason);
+                self.rejoin = Some(Instant::now() + self.patience);
+                self.patience = (self.patience * 2).min(REJOIN_MAX);
+            }
+            Ending::Fenced(reason) => self.end(&format!(
+                "{reason}: another process goes by the same name; give each its own \
+                 group_instance_id"
+            )),
+            Ending::Other(reason) => self.end(&reason),
+        }
+    }
+
+    fn join_again(&mut self) {
+        let membership = self.log.membership(self.instance.as_ref());
+        match Member::join(&self.log, &self.group, self.topic, &membership) {
+            Ok(member) => {
+                // The old one carries out by itself what is still decided for it.
+                self.member.close();
+                self.member = member;
+                self.rejoin = None;
+            }
+            Err(error) => self.end(&error.to_string()),
+        }
+    }
+
+    fn end(&mut self, reason: &str) {
+        self.ended = true;
+        self.shared.fail(&format!("group {}: {reason}", self.group));
     }
 
     fn carry_out(&mut self, decision: Decision) {
@@ -115,6 +205,10 @@ impl Members {
                     ?partitions,
                     "assigned"
                 );
+                self.count_rebalance();
+                self.patience = REJOIN;
+                self.member.well();
+                self.shared.waiting.joined();
                 self.assign(&partitions);
             }
             Decision::Revoked { partitions, lost } => {
@@ -125,6 +219,7 @@ impl Members {
                     lost,
                     "revoked"
                 );
+                self.count_rebalance();
                 self.waiting.retain(|waiting| !partitions.contains(waiting));
                 let phase = if lost { Phase::Lost } else { Phase::Revoked };
                 for partition in &partitions {
@@ -132,13 +227,26 @@ impl Members {
                         running.signal.turn(phase);
                     }
                 }
-                let budget = if lost { Duration::ZERO } else { REVOKE_BUDGET };
+                let budget = if lost {
+                    Duration::ZERO
+                } else {
+                    self.revoke_budget()
+                };
                 self.releases.push(Release {
                     partitions,
                     deadline: Instant::now() + budget,
                 });
             }
         }
+    }
+
+    fn revoke_budget(&self) -> Duration {
+        let longest = Duration::from_millis(self.log.config().max_poll_interval_ms.into());
+        REVOKE_BUDGET.min(longest / 5)
+    }
+
+    fn count_rebalance(&self) {
+        metrics::counter!("rebalance_total", "group" => self.group.clone()).increment(1);
     }
 
     fn assign(&mut self, partitions: &[u32]) {
@@ -179,6 +287,9 @@ impl Members {
             member: self.member.clone(),
             queue,
             signal: Arc::clone(&signal),
+            group: self.group.clone(),
+            waiting: Arc::clone(&self.shared.waiting),
+            asked_again: None,
             position: None,
             at_end: false,
             broken: None,
@@ -199,6 +310,8 @@ impl Members {
                     thread,
                     failed: false,
                 };
+                let signal = Arc::clone(&running.signal);
+                self.shared.held.lock().insert(partition, signal);
                 self.running.insert(partition, running);
             }
             Err(error) => self
@@ -224,7 +337,7 @@ impl Members {
             .map(|(partition, _)| *partition)
             .collect();
         for partition in ended {
-            if let Some(running) = self.running.remove(&partition) {
+            if let Some(running) = self.remove(partition) {
                 self.judge(partition, running, true);
             }
         }
@@ -277,7 +390,7 @@ impl Members {
     fn collect(&mut self, partitions: &[u32]) {
         let mut positions = Vec::new();
         for partition in partitions {
-            let Some(running) = self.running.remove(partition) else {
+            let Some(running) = self.remove(*partition) else {
                 continue;
             };
             if running.thread.is_finished() {
@@ -295,6 +408,13 @@ impl Members {
         if let Err(error) = self.member.commit(&positions, true) {
             tracing::warn!(group = self.group, %error, "last positions not committed");
         }
+    }
+
+    /// The task of the partition works for us no longer.
+    fn remove(&mut self, partition: u32) -> Option<Running> {
+        self.shared.held.lock().remove(&partition);
+        self.shared.waiting.read(partition);
+        self.running.remove(&partition)
     }
 
     /// How a thread that has ended did end. `early` = its partition is still ours.

@@ -8,16 +8,21 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use weir_events::{position::TopicEpoch, topics::Topic};
 
+use super::{waiting::Waiting, watch::check_position};
 use crate::{
     Batch, EventLog, LogError, Record,
     kafka::{
         group::{Member, Queue, Queued},
+        lookup::Lookup,
         topics::epoch_of,
     },
 };
 
 /// A batch is handed over when it holds this many bytes, however few records.
 const BATCH_BYTES: usize = 1 << 20;
+/// Before the broker is asked again what it has not answered, or refused.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+const READ_AGAIN: Duration = Duration::from_secs(5);
 /// How long `resume_at` tries while the client is still taking the partition over.
 const RESUME: Duration = Duration::from_secs(30);
 
@@ -53,6 +58,10 @@ struct State {
     filled: bool,
     /// The last position the task has committed.
     committed: Option<i64>,
+    /// Where something else has moved the group's position to, as far as we know.
+    moved_to: Option<i64>,
+    /// The position, and when the last record below it was produced (-1 = not known).
+    progress: Option<(i64, i64)>,
 }
 
 impl Signal {
@@ -62,6 +71,8 @@ impl Signal {
                 phase: Phase::Ours,
                 filled: false,
                 committed: None,
+                moved_to: None,
+                progress: None,
             }),
             changed: Condvar::new(),
         }
@@ -88,6 +99,17 @@ impl Signal {
     pub(super) fn committed(&self) -> Option<i64> {
         self.state.lock().committed
     }
+
+    /// The position, and when the last record below it was produced (-1 = not known). `None` =
+    /// nothing is read yet.
+    pub(super) fn progress(&self) -> Option<(i64, i64)> {
+        self.state.lock().progress
+    }
+
+    /// The group's position was moved to `next` by something else; false when that is known.
+    pub(super) fn was_moved(&self, next: i64) -> bool {
+        self.state.lock().moved_to.replace(next) != Some(next)
+    }
 }
 
 /// A partition that is ours until `next` says otherwise. Owned by its task's thread.
@@ -98,6 +120,10 @@ pub struct Assignment {
     pub(super) member: Member,
     pub(super) queue: Queue,
     pub(super) signal: Arc<Signal>,
+    pub(super) group: String,
+    pub(super) waiting: Arc<Waiting>,
+    /// When the client was last told to read where it was refused.
+    pub(super) asked_again: Option<Instant>,
     /// Next offset to be handed over; `None` until `resume_at`.
     pub(super) position: Option<i64>,
     pub(super) at_end: bool,
@@ -143,23 +169,41 @@ impl Assignment {
         state.phase == Phase::Ours
     }
 
-    /// The first offset that is kept, and the end. Asks the broker.
+    /// The first offset that is kept, and the end. Asks the broker, and waits while it is away or
+    /// refuses us.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When it answers with anything else, or the partition is taken away meanwhile.
     pub fn log_range(&self) -> Result<(i64, i64), LogError> {
-        self.log.lookup()?.range(self.topic.name, self.partition)
+        self.ask(|lookup| lookup.range(self.topic.name, self.partition))
+    }
+
+    /// Asks until there is an answer, or something that waiting does not heal.
+    fn ask<T>(&self, question: impl Fn(&Lookup) -> Result<T, LogError>) -> Result<T, LogError> {
+        loop {
+            match self.log.lookup().and_then(|lookup| question(&lookup)) {
+                Err(error) if error.can_heal() => {
+                    self.waiting
+                        .partition(self.topic.name, self.partition, &error);
+                    if !self.pause(ASK_AGAIN) {
+                        return Err(self.revoked());
+                    }
+                }
+                answer => {
+                    self.waiting.read(self.partition);
+                    return answer;
+                }
+            }
+        }
     }
 
     /// The record at `offset`, for the check that a checkpoint belongs to this log; `None` when
     /// the log does not hold it. Does not move the position.
     ///
     /// # Errors
-    /// When the broker does not answer.
+    /// As [`Self::log_range`].
     pub fn read_back(&self, offset: i64) -> Result<Option<Record>, LogError> {
-        self.log
-            .lookup()?
-            .read(self.topic.name, self.partition, offset)
+        self.ask(|lookup| lookup.read(self.topic.name, self.partition, offset))
     }
 
     /// The epoch in the `TopicStart` at offset 0 of a partition of `bgp-updates` or
@@ -192,10 +236,7 @@ impl Assignment {
         let deadline = Instant::now() + RESUME;
         loop {
             if self.signal.phase() != Phase::Ours {
-                return Err(LogError::Revoked {
-                    topic: self.topic.name.to_owned(),
-                    partition: self.partition,
-                });
+                return Err(self.revoked());
             }
             match self.member.seek(self.partition, next_offset) {
                 Ok(()) => break,
@@ -211,7 +252,42 @@ impl Assignment {
         }
         self.position = Some(next_offset);
         self.at_end = next_offset == end;
+        self.signal.state.lock().progress = Some((next_offset, -1));
+        self.look_for_a_move();
         Ok(())
+    }
+
+    /// Before our first commit hides it.
+    fn look_for_a_move(&self) {
+        let committed = self
+            .log
+            .group_lookup(&self.group)
+            .and_then(|lookup| lookup.committed_in(self.topic.name, self.partition));
+        match committed {
+            Ok(Some(committed)) => check_position(
+                &self.group,
+                &self.topic,
+                self.partition,
+                &self.signal,
+                committed,
+            ),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(group = self.group, %error, "position not read"),
+        }
+    }
+
+    /// Tells the client once in a while to read on where it was refused: nothing else shows that
+    /// it may again when nothing new is written.
+    fn read_again(&mut self, position: i64) {
+        let due = self
+            .asked_again
+            .is_some_and(|asked| asked.elapsed() >= READ_AGAIN);
+        if due {
+            self.asked_again = Some(Instant::now());
+            if let Err(error) = self.member.seek(self.partition, position) {
+                tracing::debug!(topic = self.topic.name, partition = self.partition, %error, "read again");
+            }
+        }
     }
 
     /// The next records, at most `max_records` of them and about 1 MiB; waits at most `wait` for
@@ -246,11 +322,11 @@ impl Assignment {
                             position += 1;
                             batch.push(&record);
                         }
-                        Taken::More
+                        Taken::Fine
                     }
                     Queued::End => {
                         self.at_end = true;
-                        Taken::More
+                        Taken::Fine
                     }
                     Queued::Nothing => Taken::Empty,
                     Queued::Gone => Taken::Gone,
@@ -259,6 +335,17 @@ impl Assignment {
                 });
                 match taken {
                     Taken::More => {}
+                    Taken::Fine => {
+                        if self.asked_again.take().is_some() {
+                            self.waiting.read(self.partition);
+                        }
+                    }
+                    // It is read on once that is over.
+                    Taken::Failed(error) if error.can_heal() => {
+                        self.waiting
+                            .partition(self.topic.name, self.partition, &error);
+                        self.asked_again.get_or_insert_with(Instant::now);
+                    }
                     Taken::Empty => break,
                     Taken::Gone => {
                         self.broken = Some(self.out_of_range(position, self.log_range()?));
@@ -278,13 +365,15 @@ impl Assignment {
                 }
             }
             // What was read before a failure is handed over first.
-            if !batch.is_empty() {
+            if let Some(last) = batch.last() {
                 self.position = Some(position);
+                self.signal.state.lock().progress = Some((position, last.timestamp_ms));
                 return Ok(Next::Batch(batch));
             }
             if let Some(error) = &self.broken {
                 return Err(error.clone());
             }
+            self.read_again(position);
             let mut state = self.signal.state.lock();
             while !state.filled && state.phase == Phase::Ours {
                 if self
@@ -322,6 +411,13 @@ impl Assignment {
         }
     }
 
+    fn revoked(&self) -> LogError {
+        LogError::Revoked {
+            topic: self.topic.name.to_owned(),
+            partition: self.partition,
+        }
+    }
+
     fn misuse(&self, what: &'static str) -> LogError {
         LogError::Misuse {
             topic: self.topic.name.to_owned(),
@@ -343,7 +439,10 @@ impl Assignment {
 
 /// What became of one look into the queue.
 enum Taken {
+    /// Nothing to speak of; there may be more.
     More,
+    /// The partition is read.
+    Fine,
     Empty,
     Gone,
     Skipped(i64),
