@@ -6,10 +6,15 @@ use std::{
 };
 
 use tokio::runtime::Runtime;
-use weir_events::{position::StoreFence, v1};
+use weir_events::{
+    position::{StoreFence, TopicEpoch},
+    v1,
+};
+use weir_routing::prefix::Prefix;
 
 use crate::{
-    Cursor, Filter, IncidentRow, Page, RecordError, RecordStore, Recorded, incidents::Count,
+    Config, Cursor, Filter, IncidentRow, Page, RecordError, RecordStore, Recorded, UpdateRow,
+    incidents::Count, updates::Kept,
 };
 
 /// [`RecordStore`] with an I/O thread of its own; each method waits. Cheap to clone, may be shared
@@ -34,14 +39,18 @@ impl Drop for OwnRuntime {
 }
 
 impl BlockingRecordStore {
-    pub(crate) fn open(url: &str) -> Result<Self, RecordError> {
+    /// As [`RecordStore::connect`]. Not inside an async task.
+    ///
+    /// # Errors
+    /// As there, and when the I/O thread cannot start.
+    pub fn connect(config: &Config) -> Result<Self, RecordError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("record-store")
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(RecordError::Thread)?;
-        let store = runtime.block_on(RecordStore::open(url))?;
+        let store = runtime.block_on(RecordStore::connect(config))?;
         let handle = runtime.handle().clone();
         Ok(Self {
             store,
@@ -87,6 +96,71 @@ impl BlockingRecordStore {
     /// As there.
     pub fn raise_fence(&self, partition: u32) -> Result<(StoreFence, i64), RecordError> {
         self.wait(self.store.raise_fence(partition))
+    }
+
+    /// As [`RecordStore::update_position`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn update_position(&self, partition: u32) -> Result<Option<i64>, RecordError> {
+        self.wait(self.store.update_position(partition))
+    }
+
+    /// As [`RecordStore::raise_update_fence`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn raise_update_fence(&self, partition: u32) -> Result<(StoreFence, i64), RecordError> {
+        self.wait(self.store.raise_update_fence(partition))
+    }
+
+    /// As [`RecordStore::record_updates`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn record_updates(
+        &self,
+        rows: &[UpdateRow],
+        partition: u32,
+        next_offset: i64,
+        fence: StoreFence,
+    ) -> Result<Kept, RecordError> {
+        self.wait(
+            self.store
+                .record_updates(rows, partition, next_offset, fence),
+        )
+    }
+
+    /// As [`RecordStore::are_evidence`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn are_evidence(&self, asked: &[(Prefix, i64)]) -> Result<Vec<bool>, RecordError> {
+        self.wait(self.store.are_evidence(asked))
+    }
+
+    /// As [`RecordStore::greatest_topic_epoch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn greatest_topic_epoch(&self) -> Result<Option<TopicEpoch>, RecordError> {
+        self.wait(self.store.greatest_topic_epoch())
+    }
+
+    /// As [`RecordStore::raise_topic_epoch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn raise_topic_epoch(&self, at_least: TopicEpoch) -> Result<TopicEpoch, RecordError> {
+        self.wait(self.store.raise_topic_epoch(at_least))
+    }
+
+    /// As [`RecordStore::migrate`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn migrate(&self) -> Result<i64, RecordError> {
+        self.wait(self.store.migrate())
     }
 
     /// As [`RecordStore::get`].

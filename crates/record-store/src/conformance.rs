@@ -2,9 +2,16 @@
 //! when it does not hold.
 #![expect(clippy::unwrap_used, reason = "test cases")]
 
-use weir_events::{position::StoreFence, v1};
+mod updates;
+
+use weir_events::{
+    position::{StoreFence, TopicEpoch, Version},
+    v1,
+};
 
 use crate::{Filter, PrefixMatch, RecordError, RecordStore, State};
+
+pub use updates::*;
 
 /// An incident number `n` at version `version`, first seen at `n` seconds.
 #[must_use]
@@ -70,6 +77,22 @@ pub async fn only_a_greater_version_replaces(store: &RecordStore) {
     let versions: Vec<_> = recorded.history.iter().map(|row| row.version.0).collect();
     assert_eq!(versions, [10, 20], "each transition once, in order");
     assert_eq!(store.position(0).await.unwrap(), Some(3));
+}
+
+pub async fn a_transition_that_comes_late_does_not_replace_a_newer_state(store: &RecordStore) {
+    let (fence, _) = store.raise_fence(0).await.unwrap();
+    let old = incident(1, 10, "10.0.0.0/16");
+    let new = ended(incident(1, 20, "10.0.0.0/16"));
+    // Each in a transaction of its own: inside one, the newest is picked before the store is asked.
+    for (next_offset, transition) in (2..).zip([&old, &new, &old]) {
+        store
+            .record(std::slice::from_ref(transition), 0, next_offset, fence)
+            .await
+            .unwrap();
+    }
+    let kept = store.get(&new.id).await.unwrap().unwrap();
+    assert_eq!(kept.incident.version.0, 20);
+    assert_eq!(kept.incident.state, State::Ended);
 }
 
 pub async fn a_row_comes_back_as_it_was(store: &RecordStore) {
@@ -337,4 +360,66 @@ pub async fn the_history_is_bounded_and_keeps_the_opening(store: &RecordStore) {
     assert_eq!(history[0].version.0, 1);
     assert_eq!(history[1].version.0, 146);
     assert_eq!(history[255].version.0, 400);
+}
+
+pub async fn strange_values_are_stored_or_refused_never_in_the_way(store: &RecordStore) {
+    let (fence, _) = store.raise_fence(0).await.unwrap();
+    let mut strange = incident(1, 1, "10.0.0.0/8");
+    strange.reasons = vec!["a\u{0}b".into(), "\"{},\\ ü".into()];
+    strange.first_seen_us = i64::MAX;
+    strange.last_seen_us = i64::MIN;
+    store
+        .record(std::slice::from_ref(&strange), 0, 1, fence)
+        .await
+        .unwrap();
+    let row = store.get(&strange.id).await.unwrap().unwrap().incident;
+    assert_eq!(row.reasons[1], "\"{},\\ ü");
+    let mut nameless = incident(2, 1, "10.0.0.0/8");
+    nameless.id = "no uuid".into();
+    let refused = store.record(&[nameless], 0, 2, fence).await;
+    assert!(
+        matches!(refused, Err(RecordError::Unfit { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(store.position(0).await.unwrap(), Some(1));
+    assert_eq!(store.get("no uuid").await.unwrap(), None);
+    assert_eq!(store.get("'; DROP TABLE x").await.unwrap(), None);
+}
+
+pub async fn the_topic_epoch_only_rises(store: &RecordStore) {
+    assert_eq!(store.greatest_topic_epoch().await.unwrap(), None);
+    let raised = store.raise_topic_epoch(TopicEpoch(3)).await.unwrap();
+    assert_eq!(raised, TopicEpoch(3));
+    let raised = store.raise_topic_epoch(TopicEpoch(2)).await.unwrap();
+    assert_eq!(raised, TopicEpoch(3));
+    // A row that another life of the topics has written counts as well.
+    let (fence, _) = store.raise_fence(0).await.unwrap();
+    let version = Version::new(TopicEpoch(7), 12, false).0;
+    let row = incident(1, version, "10.0.0.0/8");
+    store.record(&[row], 0, 12, fence).await.unwrap();
+    let greatest = store.greatest_topic_epoch().await.unwrap();
+    assert_eq!(greatest, Some(TopicEpoch(7)));
+}
+
+/// Runs a macro over the names of all cases, so that every backend runs the same list.
+#[macro_export]
+macro_rules! conformance_cases {
+    ($run:ident) => {
+        $run! {
+            only_a_greater_version_replaces,
+            a_transition_that_comes_late_does_not_replace_a_newer_state,
+            a_row_comes_back_as_it_was,
+            a_lower_fence_is_refused_and_writes_nothing,
+            prefixes_are_found_exactly_inside_and_around,
+            filters_narrow_the_list,
+            paging_loses_and_doubles_nothing_while_rows_arrive,
+            the_history_is_bounded_and_keeps_the_opening,
+            strange_values_are_stored_or_refused_never_in_the_way,
+            the_topic_epoch_only_rises,
+            updates_come_back_as_they_were_and_only_once,
+            updates_of_a_fenced_writer_are_refused,
+            strange_times_of_updates_are_counted_and_old_days_go,
+            evidence_is_what_concerns_an_incident_in_its_time,
+        }
+    };
 }

@@ -6,14 +6,24 @@ use weir_events::position::StoreFence;
 
 use crate::incident::RowError;
 
-/// Failures of the record store.
+/// Failures of the record store. None shows a password.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The URL names a backend that does not exist.
-    #[error("no record store for `{scheme}:`; use sqlite:///path/to/file")]
+    #[error(
+        "no record store for `{scheme}:`; use sqlite:///path/to/file or postgres://user@host:port/db"
+    )]
     UnknownScheme {
         /// What stands before the colon.
         scheme: String,
+    },
+    /// A setting is unusable.
+    #[error("record store: {setting}: {reason}")]
+    Setting {
+        /// Name of the setting.
+        setting: &'static str,
+        /// What is wrong, and what to write instead.
+        reason: String,
     },
     /// The file or its folder cannot be opened.
     #[error("cannot open the record store at {path}")]
@@ -24,12 +34,44 @@ pub enum RecordError {
         source: sqlx::Error,
     },
     /// The tables cannot be brought up to date.
-    #[error("cannot bring the tables of {path} up to date")]
+    #[error("cannot bring the tables of {place} up to date")]
     Migrate {
-        /// The file.
-        path: PathBuf,
+        /// The file, or host, port and database.
+        place: String,
         /// What the migration said.
         source: sqlx::migrate::MigrateError,
+    },
+    /// A newer version has been here.
+    #[error(
+        "the tables of {place} were made by a newer version (step {version}); start that version"
+    )]
+    Newer {
+        /// The file, or host, port and database.
+        place: String,
+        /// The step that this version does not know.
+        version: i64,
+    },
+    /// PostgreSQL was not reached, or refused.
+    #[error("PostgreSQL at {place} could not {action}: {hint}")]
+    Postgres {
+        /// Host, port and database.
+        place: String,
+        /// What was being done.
+        action: &'static str,
+        /// The next step.
+        hint: String,
+        /// What the driver said.
+        source: sqlx::Error,
+    },
+    /// PostgreSQL said nothing for too long.
+    #[error("PostgreSQL at {place} did not answer for {after_ms} ms while it had to {action}")]
+    Silent {
+        /// Host, port and database.
+        place: String,
+        /// What was being done.
+        action: &'static str,
+        /// How long was waited.
+        after_ms: u128,
     },
     /// Another assignment of this partition has begun; this writer must stop.
     #[error("writer of partition {partition} with fence {} is fenced by {}", .held.0, .current.0)]
@@ -71,15 +113,16 @@ pub enum RecordError {
 }
 
 impl RecordError {
-    /// True when the same call may succeed later: the database was locked or the pool was busy.
+    /// True when the same call may succeed later: the engine is away, restarts, is overloaded or
+    /// locked. False for a wrong password, certificate, database or schema, and for bad rows.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Statement { source, .. } => match source {
-                sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
-                sqlx::Error::Database(error) => error
-                    .code()
-                    .is_some_and(|code| code == "5" || code == "6" || code == "517"),
+            Self::Silent { .. } => true,
+            Self::Statement { source, .. } | Self::Postgres { source, .. } => passes(source),
+            Self::Migrate { source, .. } => match source {
+                sqlx::migrate::MigrateError::Execute(source)
+                | sqlx::migrate::MigrateError::ExecuteMigration(source, _) => passes(source),
                 _ => false,
             },
             _ => false,
@@ -89,4 +132,34 @@ impl RecordError {
     pub(crate) fn statement(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Statement { action, source }
     }
+
+    pub(crate) fn migrate(place: String) -> impl FnOnce(sqlx::migrate::MigrateError) -> Self {
+        move |source| match source {
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Newer { place, version },
+            source => Self::Migrate { place, source },
+        }
+    }
+}
+
+/// True for what time may heal.
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed => true,
+        // A certificate that was refused arrives as invalid data.
+        sqlx::Error::Io(error) => error.kind() != std::io::ErrorKind::InvalidData,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| passes_code(&code)),
+        _ => false,
+    }
+}
+
+/// SQLite: busy, locked. PostgreSQL: lost connection (08), resources (53), system errors (58),
+/// shutdown and start (57P0x), ended by a timeout, read-only while a standby takes over,
+/// serialization, deadlock, lock.
+fn passes_code(code: &str) -> bool {
+    const CODES: [&str; 14] = [
+        "5", "6", "517", "57P01", "57P02", "57P03", "57P05", "57014", "25P03", "25006", "40001",
+        "40P01", "55P03", "55006",
+    ];
+    let class = |wanted: &str| code.len() == 5 && code.starts_with(wanted);
+    class("08") || class("53") || class("58") || CODES.contains(&code)
 }

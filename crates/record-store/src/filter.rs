@@ -20,6 +20,19 @@ pub enum PrefixMatch {
     Overlaps(Prefix),
 }
 
+impl PrefixMatch {
+    /// True when a prefix lies so: the question that the store answers in SQL.
+    #[must_use]
+    pub fn holds(&self, prefix: Prefix) -> bool {
+        match self {
+            Self::Exact(wanted) => *wanted == prefix,
+            Self::CoveredBy(wanted) => wanted.covers(&prefix),
+            Self::Covers(wanted) => prefix.covers(wanted),
+            Self::Overlaps(wanted) => wanted.covers(&prefix) || prefix.covers(wanted),
+        }
+    }
+}
+
 /// What to list. An empty list of values means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {

@@ -202,7 +202,7 @@ impl TryFrom<&v1::Incident> for IncidentRow {
             wire.map(|wire| Prefix::try_from(wire).map_err(|_| field(name)))
                 .transpose()
         };
-        if wire.id.is_empty() {
+        if !is_uuid(&wire.id) {
             return Err(field("id"));
         }
         if i64::try_from(wire.version).is_err() {
@@ -265,4 +265,13 @@ impl Evidence {
             None => format!("?:{}", self.peer_asn),
         }
     }
+}
+
+/// True for the form in which ids are written: 8-4-4-4-12 hexadecimal digits in lower case.
+pub(crate) fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+        })
 }

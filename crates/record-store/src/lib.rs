@@ -1,13 +1,15 @@
 //! Records for people: incidents with their evidence and history, behind SQL.
 //!
-//! One driver (sqlx), one backend today: SQLite, chosen by URL (`sqlite:///path/incidents.db`);
-//! PostgreSQL comes behind the same methods, and `conformance` is the list of cases that any
-//! backend passes. The store stands behind the topic `bgp-conflicts` (`docs/detector.md` 14): rows carry
-//! a version that is a position of the log, a greater version wins, and the sink's own position
-//! moves in the same transaction.
+//! One driver (sqlx), two backends, chosen by URL: SQLite (`sqlite:///path/incidents.db`) and
+//! PostgreSQL (`postgres://user@host:port/db`), each with statements of its own; `conformance` is the
+//! list of cases that both pass. The store stands behind the topics `bgp-conflicts` and, for what is
+//! kept of it, `bgp-updates` (`docs/detector.md` 14): rows of incidents carry a version that is a
+//! position of the log, a greater version wins, and the sink's own position moves in the same
+//! transaction, under a fence.
 
+mod batch;
 mod blocking;
-mod columns;
+mod config;
 #[doc(hidden)]
 pub mod conformance;
 mod error;
@@ -15,10 +17,13 @@ pub mod export;
 pub mod filter;
 mod incident;
 mod incidents;
-mod search;
+mod positions;
+mod postgres;
 mod sqlite;
+pub mod updates;
 
 pub use blocking::BlockingRecordStore;
+pub use config::Config;
 pub use error::RecordError;
 pub use filter::{Cursor, Filter, MAX_PAGE, Page, PrefixMatch};
 pub use incident::{
@@ -26,7 +31,10 @@ pub use incident::{
     TransitionRow,
 };
 pub use incidents::Count;
+pub use updates::UpdateRow;
 
+use positions::Sink;
+use postgres::Postgres;
 use sqlite::Sqlite;
 
 /// Incidents and how far their writer has come. Cheap to clone; every clone is the same store.
@@ -38,42 +46,67 @@ pub struct RecordStore {
 #[derive(Clone, Debug)]
 enum Backend {
     Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 impl RecordStore {
-    /// Opens the store at `url`, `sqlite:///absolute/path` or `sqlite://relative/path`, makes its
-    /// folder and file when they are absent, and brings its tables up to date.
+    /// As [`RecordStore::connect`] with nothing but a URL.
     ///
     /// # Errors
-    /// When the scheme is unknown, the file cannot be opened or is no database, or its tables were
-    /// made by a newer version.
+    /// As there.
     pub async fn open(url: &str) -> Result<Self, RecordError> {
-        let Some(path) = url.strip_prefix("sqlite://") else {
-            return Err(RecordError::UnknownScheme {
-                scheme: url.split(':').next().unwrap_or_default().to_owned(),
-            });
-        };
-        Ok(Self {
-            backend: Backend::Sqlite(Sqlite::open(path.as_ref()).await?),
-        })
+        Self::connect(&Config::at(url)).await
     }
 
-    /// The same store for plain threads, with its own I/O thread.
+    /// Opens the store at the URL of `config` and brings its tables up to date. SQLite
+    /// (`sqlite:///absolute/path` or `sqlite://relative/path`): makes folder and file when they are
+    /// absent. PostgreSQL: the database must be there; starters wait for each other.
+    ///
+    /// # Errors
+    /// When the scheme is unknown or a setting unusable, the file cannot be opened or is no
+    /// database, the server does not answer in time (transient) or refuses (not), or the tables were
+    /// made by a newer version.
+    pub async fn connect(config: &Config) -> Result<Self, RecordError> {
+        let scheme = config.url.split(':').next().unwrap_or_default();
+        let backend = match (config.url.strip_prefix("sqlite://"), scheme) {
+            (Some(path), _) => Backend::Sqlite(Sqlite::open(path.as_ref(), config).await?),
+            (None, "postgres" | "postgresql") => {
+                Backend::Postgres(Postgres::connect(config).await?)
+            }
+            (None, _) => {
+                return Err(RecordError::UnknownScheme {
+                    scheme: scheme.to_owned(),
+                });
+            }
+        };
+        Ok(Self { backend })
+    }
+
+    /// The store at `url` for plain threads, with its own I/O thread.
     ///
     /// # Errors
     /// As [`RecordStore::open`].
     pub fn blocking(url: &str) -> Result<BlockingRecordStore, RecordError> {
-        BlockingRecordStore::open(url)
+        BlockingRecordStore::connect(&Config::at(url))
     }
 
-    /// Closes all connections; what was committed is moved from the write-ahead log to the file.
+    /// Brings the tables up to date, which connecting has done before, and returns the number of
+    /// the last step.
+    ///
+    /// # Errors
+    /// When the tables were made by a newer version, or a step fails.
+    pub async fn migrate(&self) -> Result<i64, RecordError> {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.migrate().await,
+            Backend::Postgres(postgres) => postgres.migrate().await,
+        }
+    }
+
+    /// Closes all connections; SQLite moves what was committed from the write-ahead log to the file.
     pub async fn close(&self) {
-        let Backend::Sqlite(sqlite) = &self.backend;
-        sqlite.close().await;
-    }
-
-    fn sqlite(&self) -> &Sqlite {
-        let Backend::Sqlite(sqlite) = &self.backend;
-        sqlite
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+            Backend::Postgres(postgres) => postgres.close().await,
+        }
     }
 }

@@ -1,10 +1,16 @@
-//! The connections of the SQLite backend.
+//! The SQLite backend: its connections and tables.
 //!
 //! One connection writes, behind a fair mutex, so that writers of this process queue in order
 //! instead of polling SQLite's lock; a few read beside it (write-ahead log).
 //! `synchronous=NORMAL`: what is committed survives the death of the process, kill -9 included. A
 //! loss of power may take the last commits, whole transactions from the end: rows and the sink's
 //! position go back together, and the log is read again from there.
+
+mod columns;
+mod incidents;
+mod positions;
+mod search;
+mod updates;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -15,7 +21,7 @@ use sqlx::{
 };
 use tokio::sync::Mutex;
 
-use crate::RecordError;
+use crate::{Config, RecordError};
 
 const READERS: u32 = 4;
 /// Another process (`sqlite3`, a backup) may hold the lock for a moment.
@@ -24,12 +30,15 @@ const BUSY: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Sqlite {
     pub(crate) writer: Arc<Mutex<Option<SqliteConnection>>>,
-    pub(crate) readers: SqlitePool,
+    readers: SqlitePool,
     options: SqliteConnectOptions,
+    place: String,
+    /// Days of updates that are kept.
+    retention_days: u32,
 }
 
 impl Sqlite {
-    pub(crate) async fn open(path: &Path) -> Result<Self, RecordError> {
+    pub(crate) async fn open(path: &Path, config: &Config) -> Result<Self, RecordError> {
         let failed = |source| RecordError::Open {
             path: path.to_owned(),
             source,
@@ -44,24 +53,32 @@ impl Sqlite {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(BUSY)
             .pragma("journal_size_limit", "67108864");
-        let mut writer = options.connect().await.map_err(failed)?;
-        migrations()
-            .run(&mut writer)
-            .await
-            .map_err(|source| RecordError::Migrate {
-                path: path.to_owned(),
-                source,
-            })?;
+        let writer = options.connect().await.map_err(failed)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(options.clone().create_if_missing(false));
-        Ok(Self {
+        let store = Self {
             writer: Arc::new(Mutex::new(Some(writer))),
             readers,
             options,
-        })
+            place: path.display().to_string(),
+            retention_days: config.update_retention_days,
+        };
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// Brings the tables up to date; the last step.
+    pub(crate) async fn migrate(&self) -> Result<i64, RecordError> {
+        let steps = migrations();
+        let mut guard = self.writer.lock().await;
+        steps
+            .run(&mut *open(&mut guard)?)
+            .await
+            .map_err(RecordError::migrate(self.place.clone()))?;
+        Ok(steps.iter().map(|step| step.version).max().unwrap_or(0))
     }
 
     /// Another connection in the place of one whose transaction failed: on a disk that was full the
@@ -92,11 +109,26 @@ fn migrations() -> Migrator {
             false,
         )
     };
-    Migrator::with_migrations(vec![step(
-        1,
-        "incidents",
-        include_str!("../migrations/sqlite/0001_incidents.sql"),
-    )])
+    Migrator::with_migrations(vec![
+        step(
+            1,
+            "incidents",
+            include_str!("../migrations/sqlite/0001_incidents.sql"),
+        ),
+        step(
+            2,
+            "updates",
+            include_str!("../migrations/sqlite/0002_updates.sql"),
+        ),
+    ])
+}
+
+/// The writing connection; none once the store was closed.
+fn open(guard: &mut Option<SqliteConnection>) -> Result<&mut SqliteConnection, RecordError> {
+    guard.as_mut().ok_or(RecordError::Statement {
+        action: "write after it was closed",
+        source: sqlx::Error::PoolClosed,
+    })
 }
 
 #[cfg(test)]
@@ -110,7 +142,10 @@ mod tests {
         let store = RecordStore::open(&url).await.unwrap();
         let (fence, _) = store.raise_fence(0).await.unwrap();
         // No page may be added: to SQLite this is a full disk.
-        let mut writer = store.sqlite().writer.lock().await;
+        let crate::Backend::Sqlite(sqlite) = &store.backend else {
+            unreachable!("opened above");
+        };
+        let mut writer = sqlite.writer.lock().await;
         sqlx::query("PRAGMA max_page_count = 1")
             .execute(writer.as_mut().unwrap())
             .await

@@ -21,15 +21,7 @@ macro_rules! cases {
     )+};
 }
 
-cases! {
-    only_a_greater_version_replaces,
-    a_row_comes_back_as_it_was,
-    a_lower_fence_is_refused_and_writes_nothing,
-    prefixes_are_found_exactly_inside_and_around,
-    filters_narrow_the_list,
-    paging_loses_and_doubles_nothing_while_rows_arrive,
-    the_history_is_bounded_and_keeps_the_opening,
-}
+weir_record_store::conformance_cases!(cases);
 
 #[test]
 fn plain_threads_write_together_and_everything_is_there_after_a_reopen() {

@@ -8,6 +8,7 @@ use weir_routing::prefix::Prefix;
 
 use crate::{
     RecordError,
+    batch::asns,
     incident::{EndReason, IncidentRow, Severity, State, Transition, TransitionRow},
 };
 
@@ -23,7 +24,7 @@ pub(crate) fn range(prefix: &Prefix) -> (i64, [u8; 16], [u8; 16]) {
 }
 
 /// Upper-case hexadecimal, as SQLite's `unhex` reads.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02X}");
@@ -50,24 +51,6 @@ pub(crate) fn to_json(row: &IncidentRow) -> Value {
         "synthetic": row.synthetic, "transition": row.transition, "at": row.transition_at_us,
         "asns": asns(row),
     })
-}
-
-/// Whom the incident concerns: origins, expected origins, suspects, victims.
-fn asns(row: &IncidentRow) -> Vec<u32> {
-    let mut asns: Vec<u32> = [
-        &row.origins,
-        &row.expected_origins,
-        &row.suspect_set,
-        &row.victim_asns,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
-    .chain(row.suspect_asn)
-    .collect();
-    asns.sort_unstable();
-    asns.dedup();
-    asns
 }
 
 /// Reads columns by name; a failure names the row and the column.

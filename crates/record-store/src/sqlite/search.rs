@@ -3,10 +3,8 @@
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite as Dialect};
 
-use crate::{
-    columns,
-    filter::{Filter, PrefixMatch},
-};
+use super::columns;
+use crate::filter::{Filter, PrefixMatch};
 
 /// Appends ` AND ...` for all that the filter asks.
 pub(crate) fn push_filter(query: &mut QueryBuilder<Dialect>, filter: &Filter) {
@@ -58,7 +56,7 @@ pub(crate) fn push_filter(query: &mut QueryBuilder<Dialect>, filter: &Filter) {
 
 /// Ranges over (family, network_start, prefix_length), so that the index answers all of them: what
 /// lies inside is one range, what lies around are at most 129 points.
-fn push_prefix(query: &mut QueryBuilder<Dialect>, wanted: PrefixMatch) {
+pub(super) fn push_prefix(query: &mut QueryBuilder<Dialect>, wanted: PrefixMatch) {
     match wanted {
         PrefixMatch::Exact(prefix) => {
             let (family, start, _) = columns::range(&prefix);

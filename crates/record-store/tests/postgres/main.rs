@@ -1,0 +1,21 @@
+//! The conformance cases on PostgreSQL, and what only a server can do.
+
+mod database;
+
+use database::Database;
+use weir_record_store::conformance;
+
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {$(
+        #[tokio::test]
+        async fn $case() {
+            let Some(database) = Database::make().await else { return };
+            let store = database.store().await;
+            conformance::$case(&store).await;
+            store.close().await;
+            database.drop().await;
+        }
+    )+};
+}
+
+weir_record_store::conformance_cases!(cases);
