@@ -75,7 +75,7 @@ impl Sqlite {
         let steps = migrations();
         let mut guard = self.writer.lock().await;
         steps
-            .run(&mut *open(&mut guard)?)
+            .run_direct(None, open(&mut guard)?, false)
             .await
             .map_err(RecordError::migrate(self.place.clone()))?;
         Ok(steps.iter().map(|step| step.version).max().unwrap_or(0))

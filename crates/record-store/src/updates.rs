@@ -1,6 +1,6 @@
 //! Updates that are kept: one row per prefix that a record of `bgp-updates` announces or withdraws.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 use weir_events::{
@@ -106,6 +106,12 @@ impl Horizon {
             newest,
             oldest: oldest.max(FIRST_DAY),
         })
+    }
+
+    /// The days of the rows that may be written.
+    pub(crate) fn days(&self, rows: &[UpdateRow]) -> BTreeSet<i64> {
+        let rows = rows.iter().filter(|row| self.holds(row));
+        rows.map(UpdateRow::day).collect()
     }
 
     pub(crate) fn holds(&self, row: &UpdateRow) -> bool {

@@ -71,8 +71,7 @@ impl Postgres {
         };
         let horizon = Horizon::after(rows, known.newest, now_us(), self.days.retention);
         if let Some(horizon) = horizon {
-            let days = rows.iter().filter(|row| horizon.holds(row));
-            let needed: BTreeSet<i64> = days.map(UpdateRow::day).collect();
+            let needed = horizon.days(rows);
             if known.newest != Some(horizon.newest) || !needed.is_subset(&known.made) {
                 self.make_days(horizon, needed).await?;
             }

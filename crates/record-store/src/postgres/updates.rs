@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     PrefixMatch, RecordError, Sink,
-    updates::{EVIDENCE_AFTER_US, EVIDENCE_BEFORE_US, Kept, UpdateRow},
+    updates::{EVIDENCE_AFTER_US, EVIDENCE_BEFORE_US, Horizon, Kept, UpdateRow},
 };
 
 const INSERT: &str = "
@@ -74,33 +74,23 @@ impl Postgres {
         } else {
             self.prepare_days(rows).await?
         };
-        let fit: Vec<&UpdateRow> = rows
-            .iter()
-            .filter(|row| horizon.is_some_and(|horizon| horizon.holds(row)))
-            .collect();
-        let fit = &fit;
-        let written = self
-            .tried(action, || async move {
-                let mut transaction = self.pool.begin().await.map_err(self.failed(action))?;
-                self.advance(
-                    &mut transaction,
-                    Sink::Updates,
-                    partition,
-                    next_offset,
-                    fence,
-                )
-                .await?;
-                let written = insert(&mut transaction, fit, partition)
-                    .await
-                    .map_err(self.failed(action))?;
-                transaction.commit().await.map_err(self.failed(action))?;
-                Ok(written)
-            })
+        self.tried(action, || async move {
+            let mut transaction = self.pool.begin().await.map_err(self.failed(action))?;
+            self.advance(
+                &mut transaction,
+                Sink::Updates,
+                partition,
+                next_offset,
+                fence,
+            )
             .await?;
-        Ok(Kept {
-            written,
-            refused: u64::try_from(rows.len() - fit.len()).unwrap_or(u64::MAX),
+            let written = insert(&mut transaction, rows, horizon, partition)
+                .await
+                .map_err(self.failed(action))?;
+            transaction.commit().await.map_err(self.failed(action))?;
+            Ok(written)
         })
+        .await
     }
 
     /// Places in `asked` that belong to an incident.
@@ -151,11 +141,19 @@ fn lacks_a_day(error: &sqlx::Error) -> bool {
 
 async fn insert(
     transaction: &mut PgConnection,
-    rows: &[&UpdateRow],
+    rows: &[UpdateRow],
+    horizon: Option<Horizon>,
     partition: u32,
-) -> Result<u64, sqlx::Error> {
+) -> Result<Kept, sqlx::Error> {
+    let fits = |row: &&UpdateRow| horizon.is_some_and(|horizon| horizon.holds(row));
+    let all = rows.len();
+    let rows: Vec<&UpdateRow> = rows.iter().filter(fits).collect();
+    let mut kept = Kept {
+        written: 0,
+        refused: u64::try_from(all - rows.len()).unwrap_or(u64::MAX),
+    };
     if rows.is_empty() {
-        return Ok(0);
+        return Ok(kept);
     }
     macro_rules! column {
         ($row:ident => $value:expr) => {
@@ -185,7 +183,8 @@ async fn insert(
         .bind(column!(r => r.synthetic))
         .execute(transaction)
         .await?;
-    Ok(inserted.rows_affected())
+    kept.written = inserted.rows_affected();
+    Ok(kept)
 }
 
 /// Texts as the text of an array, each in quotes.

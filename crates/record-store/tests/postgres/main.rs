@@ -1,6 +1,10 @@
 //! The conformance cases on PostgreSQL, and what only a server can do.
 
+mod crashes;
 mod database;
+mod days;
+mod refusals;
+mod writers;
 
 use database::Database;
 use weir_record_store::conformance;
