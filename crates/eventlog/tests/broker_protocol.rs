@@ -1,5 +1,5 @@
-//! The checklist of the embedded broker, through the real client. With `WEIR_KAFKA=host:port` the
-//! same checks run against that cluster as well.
+//! The checklist of the embedded broker, through the real client. The same
+//! checks run against real Kafka, where there is one.
 
 #![expect(clippy::unwrap_used, reason = "a check fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a check tells what it measured")]
@@ -20,21 +20,35 @@ fn start(dir: &std::path::Path) -> Broker {
     .unwrap()
 }
 
-/// One test per check; each against a broker of its own, and against Kafka when there is one.
+fn embedded(check: impl FnOnce(&str)) {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = start(folder.path());
+    check(&broker.address().to_string());
+    broker.stop();
+}
+
+/// Two tests per check: against a broker of its own, and against Kafka.
 macro_rules! checks {
     ($($of:ident::$name:ident),* $(,)?) => {
-        $(
-            #[test]
-            fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                let broker = start(folder.path());
-                $of::$name(&broker.address().to_string());
-                broker.stop();
-                if let Ok(bootstrap) = std::env::var("WEIR_KAFKA") {
-                    $of::$name(&bootstrap);
+        mod on_the_embedded_broker {
+            $(
+                #[test]
+                fn $name() {
+                    super::embedded(super::$of::$name);
                 }
-            }
-        )*
+            )*
+        }
+
+        mod on_kafka {
+            $(
+                #[test]
+                fn $name() {
+                    if let Some(kafka) = weir_engines::engine("kafka") {
+                        super::$of::$name(kafka.url());
+                    }
+                }
+            )*
+        }
     };
 }
 
@@ -58,5 +72,10 @@ checks![
     checks::partitions_are_added_and_topics_deleted,
     groups::groups_are_listed_and_deleted,
     checks::records_are_deleted_up_to_an_offset,
-    checks::a_transactional_id_is_refused,
 ];
+
+/// Kafka has transactions.
+#[test]
+fn a_transactional_id_is_refused() {
+    embedded(checks::a_transactional_id_is_refused);
+}

@@ -385,11 +385,7 @@ pub(crate) fn records_are_deleted_up_to_an_offset(bootstrap: &str) {
     assert_eq!(read(&consumer, 5)[0].0, 15);
 }
 
-/// Real Kafka has transactions: there it is not refused, and nothing is checked.
 pub(crate) fn a_transactional_id_is_refused(bootstrap: &str) {
-    if std::env::var("WEIR_KAFKA").is_ok_and(|kafka| kafka == bootstrap) {
-        return;
-    }
     let producer = producer(bootstrap, &[("transactional.id", "refused")]);
     let error = producer
         .init_transactions(PATIENCE)
