@@ -31,25 +31,30 @@ impl Link {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut shards: BTreeMap<(&str, u32), Vec<&str>> = BTreeMap::new();
+        let mut views: BTreeMap<&str, Vec<Vec<&str>>> = BTreeMap::new();
         for row in rows {
             let entity = row.entity.as_str();
-            let shard = shards.entry((&row.view, shard_of(entity))).or_default();
-            if shard.last() != Some(&entity) {
+            let shards = views
+                .entry(&row.view)
+                .or_insert_with(|| vec![Vec::new(); SHARDS as usize]);
+            if let Some(shard) = shards.get_mut(shard_of(entity) as usize) {
                 shard.push(entity);
             }
         }
         let client = self.writer(partition);
         self.patiently("list rows", client, async || {
             let pipeline = client.pipeline();
-            for ((view, shard), entities) in &shards {
-                let key = self.keys.index(view, *shard);
-                let command = command("ZADD", &key);
-                let mut words: Vec<Value> = vec![key.into()];
-                for entity in entities {
-                    words.extend([Value::from(0), Value::from(*entity)]);
+            for (view, shards) in &views {
+                for (shard, entities) in (0..).zip(shards).filter(|(_, all)| !all.is_empty()) {
+                    let key = self.keys.index(view, shard);
+                    let command = command("ZADD", &key);
+                    let mut words: Vec<Value> = Vec::with_capacity(1 + 2 * entities.len());
+                    words.push(key.into());
+                    for entity in entities {
+                        words.extend([Value::from(0), Value::from(*entity)]);
+                    }
+                    pipeline.custom::<(), _>(command, words).await?;
                 }
-                pipeline.custom::<(), _>(command, words).await?;
             }
             pipeline.all::<Vec<i64>>().await.map(drop)
         })

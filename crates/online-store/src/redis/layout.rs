@@ -11,8 +11,12 @@
 //! `true`, `1700000000000000us` (a time) or `null` (unknown). In names of views and features `%`,
 //! `,`, `:`, `@`, `{`, `}` stand as `%XX`; entities stand as they are.
 
-use std::collections::HashMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
+use fred::{bytes_utils::Str, prelude::Value as Word};
 use weir_events::position::Version;
 use weir_features::{EntityKey, Feature, FeatureRow, Value};
 
@@ -84,40 +88,52 @@ fn unescaped(text: &str) -> Option<String> {
     Some(name)
 }
 
-/// Fields and values of a row in turn, as HSET takes them; event time, version and the list of
-/// features come first. `None` when two features have one name.
-pub(super) fn encode(row: &FeatureRow) -> Option<Vec<String>> {
-    let names: Vec<String> = row
-        .features
-        .iter()
-        .map(|feature| escaped(&feature.name))
-        .collect();
-    let doubled = names
-        .iter()
-        .enumerate()
-        .any(|(place, name)| names.get(..place).is_some_and(|some| some.contains(name)));
-    if doubled {
-        return None;
-    }
-    let mut fields = Vec::with_capacity(8 + 2 * names.len());
-    let mut push = |name: &str, value: String| {
-        fields.push(name.to_owned());
-        fields.push(value);
-    };
-    push(EVENT_TIME, row.event_time_us.to_string());
-    push(VERSION, row.version.0.to_string());
-    push(FIELDS, list(&names));
-    push(SYNTHETIC, row.synthetic.to_string());
-    for (name, feature) in names.into_iter().zip(&row.features) {
-        fields.push(name);
-        fields.push(text(feature.value.as_ref()));
-    }
-    Some(fields)
+/// Makes the words of a row. What rows of one view have in common is made once.
+#[derive(Default)]
+pub(super) struct Encoder {
+    names: Vec<Cow<'static, str>>,
+    fields: Vec<Str>,
+    list: Str,
 }
 
-/// Empty for no feature at all, else every name and a comma.
-fn list(names: &[String]) -> String {
-    names.iter().flat_map(|name| [name.as_str(), ","]).collect()
+impl Encoder {
+    /// Fields and values of a row in turn, as HSET takes them; event time, version and the list of
+    /// features come first. `None` when two features have one name.
+    pub(super) fn encode(&mut self, row: &FeatureRow) -> Option<Vec<Word>> {
+        let names = || row.features.iter().map(|feature| &feature.name);
+        if !names().eq(&self.names) {
+            let (sorted, all) = (names().collect::<BTreeSet<_>>(), row.features.len());
+            if sorted.len() != all {
+                return None;
+            }
+            self.names = names().cloned().collect();
+            self.fields = names().map(|name| Str::from(escaped(name))).collect();
+            let list: String = self.fields.iter().flat_map(|name| [&**name, ","]).collect();
+            self.list = list.into();
+        }
+        let version = i64::try_from(row.version.0)
+            .map_or_else(|_| row.version.0.to_string().into(), Word::Integer);
+        let mut words = Vec::with_capacity(8 + 2 * self.fields.len());
+        words.extend([
+            word(EVENT_TIME),
+            Word::Integer(row.event_time_us),
+            word(VERSION),
+            version,
+            word(FIELDS),
+            Word::String(self.list.clone()),
+            word(SYNTHETIC),
+            word(if row.synthetic { "true" } else { "false" }),
+        ]);
+        for (field, feature) in self.fields.iter().zip(&row.features) {
+            words.push(Word::String(field.clone()));
+            words.push(written(feature.value.as_ref()));
+        }
+        Some(words)
+    }
+}
+
+fn word(text: &'static str) -> Word {
+    Word::String(Str::from_static(text))
 }
 
 pub(super) fn decode(
@@ -150,20 +166,22 @@ pub(super) fn decode(
     })
 }
 
-fn text(value: Option<&Value>) -> String {
+fn written(value: Option<&Value>) -> Word {
     match value {
-        None => "null".to_owned(),
-        Some(Value::Int64(value)) => value.to_string(),
-        Some(Value::Float64(value)) if value.is_nan() => format!("NaN{:016x}", value.to_bits()),
+        None => word("null"),
+        Some(Value::Int64(value)) => Word::Integer(*value),
+        Some(Value::Float64(value)) if value.is_nan() => {
+            format!("NaN{:016x}", value.to_bits()).into()
+        }
         // Shortest that reads back as the same number, always with `.`, `e` or `inf`.
-        Some(Value::Float64(value)) => format!("{value:?}"),
-        Some(Value::Text(value)) => format!("\"{value}\""),
-        Some(Value::Boolean(value)) => value.to_string(),
-        Some(Value::Timestamp(micros)) => format!("{micros}us"),
+        Some(Value::Float64(value)) => format!("{value:?}").into(),
+        Some(Value::Text(value)) => format!("\"{value}\"").into(),
+        Some(Value::Boolean(value)) => word(if *value { "true" } else { "false" }),
+        Some(Value::Timestamp(micros)) => format!("{micros}us").into(),
     }
 }
 
-/// `None` = not as [`text`] writes it.
+/// `None` = not as [`written`] writes it.
 fn value(text: &str) -> Option<Option<Value>> {
     let value = match text {
         "null" => return Some(None),
@@ -221,23 +239,27 @@ mod tests {
         }
     }
 
-    fn hash(fields: Vec<String>) -> HashMap<String, String> {
-        fields
-            .chunks_exact(2)
-            .map(|pair| (pair[0].clone(), pair[1].clone()))
-            .collect()
+    /// What the server keeps.
+    fn texts(row: &FeatureRow) -> Vec<String> {
+        let words = Encoder::default().encode(row).unwrap();
+        words.iter().map(|word| word.as_string().unwrap()).collect()
+    }
+
+    fn hash(row: &FeatureRow) -> HashMap<String, String> {
+        let pair = |pair: &[String]| (pair[0].clone(), pair[1].clone());
+        texts(row).chunks_exact(2).map(pair).collect()
     }
 
     proptest! {
         #[test]
         fn a_row_comes_back_as_it_was(row in any_row()) {
-            let fields = hash(encode(&row).unwrap());
-            prop_assert_eq!(decode(&row.view, &row.entity, &fields), Ok(row));
+            prop_assert_eq!(decode(&row.view, &row.entity, &hash(&row)), Ok(row));
         }
 
         #[test]
         fn a_float_comes_back_bit_by_bit(bits: u64) {
-            let written = text(Some(&Value::Float64(f64::from_bits(bits))));
+            let written = written(Some(&Value::Float64(f64::from_bits(bits))));
+            let written = written.as_string().unwrap();
             let Some(Some(Value::Float64(read))) = value(&written) else {
                 return Err(TestCaseError::fail(written));
             };
@@ -270,7 +292,7 @@ mod tests {
             ],
             synthetic: true,
         };
-        let fields = encode(&row).unwrap().join(" ");
+        let fields = texts(&row).join(" ");
         assert_eq!(
             fields,
             "@event_time_us 1700000000000000 @version 7 @fields free,price,share,state, \
@@ -280,7 +302,7 @@ mod tests {
 
     #[test]
     fn damage_is_named() {
-        let mut fields = hash(encode(&conformance::row("v", "e", 1, 1)).unwrap());
+        let mut fields = hash(&conformance::row("v", "e", 1, 1));
         fields.insert("count".to_owned(), "7 apples".to_owned());
         let reason = decode("v", &"e".into(), &fields).unwrap_err();
         assert!(reason.contains("`count`"), "{reason}");
@@ -294,6 +316,20 @@ mod tests {
     fn a_row_with_one_name_twice_is_refused() {
         let mut row = conformance::row("v", "e", 1, 1);
         row.features.push(Feature::new("count", Some(1)));
-        assert_eq!(encode(&row), None);
+        assert!(Encoder::default().encode(&row).is_none());
+    }
+
+    #[test]
+    fn an_encoder_takes_rows_of_several_views_in_turn() {
+        let mut encoder = Encoder::default();
+        let other = FeatureRow {
+            features: vec![Feature::new("free", Some(3))],
+            ..conformance::row("w", "e", 1, 1)
+        };
+        for row in [conformance::row("v", "e", 1, 1), other.clone(), other] {
+            let words = encoder.encode(&row).unwrap();
+            let alone = Encoder::default().encode(&row).unwrap();
+            assert_eq!(words, alone);
+        }
     }
 }

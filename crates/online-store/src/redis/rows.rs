@@ -6,7 +6,7 @@ use fred::prelude::{Client, Error, ErrorKind, HashesInterface, KeysInterface, Va
 use weir_features::{EntityKey, FeatureRow};
 
 use super::{
-    layout,
+    layout::{self, Encoder},
     link::Link,
     scripts::{By, is_forgotten},
 };
@@ -57,13 +57,14 @@ impl Link {
         rows: &[&FeatureRow],
     ) -> Result<Vec<Result<Value, Error>>, OnlineStoreError> {
         let patience = self.patience("store rows", client);
+        let mut encoder = Encoder::default();
         let mut sent = Vec::with_capacity(rows.len() / PIPELINE + 1);
         for some in rows.chunks(PIPELINE) {
             let pipeline = client.pipeline();
             for row in some {
                 let key = self.keys.row(&row.view, row.entity.as_str());
-                let fields = layout::encode(row).ok_or_else(|| unfit(row))?;
-                let queued = self.put_row.call(&pipeline, by, &key, fields).await;
+                let fields = encoder.encode(row).ok_or_else(|| unfit(row))?;
+                let queued = self.put_row.call(&pipeline, by, key, fields).await;
                 queued.map_err(|error| patience.explain(&error))?;
             }
             let answers = tokio::spawn(async move { pipeline.try_all::<Value>().await });

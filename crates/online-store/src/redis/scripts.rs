@@ -3,6 +3,7 @@
 //! Numbers are compared as decimal text: Lua's own are floats and lose what is beyond 2^53.
 
 use fred::{
+    bytes_utils::Str,
     prelude::{Client, ClientLike, Error, LuaInterface, Value},
     types::{ClusterHash, CustomCommand},
 };
@@ -48,7 +49,7 @@ return {fence, place}
 #[derive(Clone, Debug)]
 pub(super) struct Script {
     source: &'static str,
-    sha: String,
+    sha: Str,
 }
 
 /// How a script is called: servers forget scripts when they restart, and EVAL reminds them.
@@ -69,19 +70,17 @@ impl Script {
         &self,
         on: &C,
         by: By,
-        key: &str,
-        arguments: Vec<String>,
+        key: String,
+        arguments: Vec<Value>,
     ) -> Result<Value, Error> {
         let (command, script) = match by {
-            By::Name => ("EVALSHA", self.sha.as_str()),
-            By::Source => ("EVAL", self.source),
+            By::Name => ("EVALSHA", self.sha.clone()),
+            By::Source => ("EVAL", Str::from_static(self.source)),
         };
-        let command = CustomCommand::new_static(command, ClusterHash::from(key), false);
+        let command = CustomCommand::new_static(command, ClusterHash::from(key.as_str()), false);
         let mut words: Vec<Value> = Vec::with_capacity(3 + arguments.len());
-        words.push(script.into());
-        words.push(1.into());
-        words.push(key.into());
-        words.extend(arguments.into_iter().map(Value::from));
+        words.extend([Value::String(script), 1.into(), key.into()]);
+        words.extend(arguments);
         on.custom(command, words).await
     }
 }

@@ -78,7 +78,10 @@ impl Link {
         ];
         let (found_fence, found) = self
             .patiently("store its position", client, async || {
-                let call = |by| self.move_sink.call(client, by, &key, words.to_vec());
+                let call = |by| {
+                    let words = words.iter().map(|word| word.as_str().into()).collect();
+                    self.move_sink.call(client, by, key.clone(), words)
+                };
                 let answer: Value = match call(By::Name).await {
                     Err(error) if is_forgotten(&error) => call(By::Source).await?,
                     answer => answer?,

@@ -9,7 +9,7 @@ use weir_online_store::{
     conformance::{conforms, model, put, row},
 };
 
-use crate::engine::{NAMES, reach};
+use crate::engine::{NAMES, reach, reach_own, tell};
 
 fn embedded(folder: &tempfile::TempDir) -> OnlineStore {
     let url = format!("file://{}/online.redb", folder.path().display());
@@ -135,22 +135,35 @@ fn a_file_has_no_server_and_a_redis_says_what_it_is() {
         let Some(reached) = reach(name) else {
             continue;
         };
-        let server = OnlineStore::connect(&reached.config)
-            .unwrap()
-            .server()
-            .unwrap();
-        let server = server.unwrap();
-        let software = if name == "valkey" {
-            "valkey"
-        } else {
-            &server.software
-        };
-        assert_eq!(server.software, software, "{name}");
-        assert!(
-            server.version != "unknown" && server.clock_us.is_some(),
-            "{name}"
-        );
+        let store = OnlineStore::connect(&reached.config).unwrap();
+        let server = store.server().unwrap().unwrap();
+        let known = ["redis", "valkey"].contains(&server.software.as_str());
+        assert!(known && server.version != "unknown", "{name}: {server:?}");
+        assert!(server.clock_us.is_some(), "{name}: {server:?}");
+        assert!(server.appendonly.is_some(), "{name}: {server:?}");
+        assert!(server.maxmemory_policy.is_some(), "{name}: {server:?}");
     }
+}
+
+#[test]
+fn what_a_server_keeps_and_throws_away_is_found_out() {
+    let Some(server) = reach_own("redis") else {
+        return;
+    };
+    let store = OnlineStore::connect(&server.config).unwrap();
+    let safe = store.server().unwrap().unwrap();
+    assert_eq!(safe.appendfsync.as_deref(), Some("always"), "{safe:?}");
+    assert_eq!(safe.warnings(), Vec::<String>::new());
+    for setting in [
+        ["SET", "appendonly", "no"],
+        ["SET", "save", ""],
+        ["SET", "maxmemory-policy", "allkeys-lru"],
+    ] {
+        tell(&server.config.url, "CONFIG", &setting);
+    }
+    let warnings = store.server().unwrap().unwrap().warnings().join("\n");
+    assert!(warnings.contains("appendonly yes"), "{warnings}");
+    assert!(warnings.contains("noeviction"), "{warnings}");
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Servers to test against, and a configuration that no other test shares keys with.
 
+use fred::{
+    prelude::{Builder, ClientLike},
+    types::{ClusterHash, CustomCommand},
+};
 use weir_engines::Engine;
 use weir_online_store::Config;
 
@@ -35,4 +39,21 @@ fn reached(engine: Engine) -> Reached {
         ..Config::at(engine.url())
     };
     Reached { engine, config }
+}
+
+/// One command to the server, past the store.
+pub(crate) fn tell(url: &str, command: &'static str, words: &[&str]) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+    runtime.block_on(async {
+        let config = fred::prelude::Config::from_url(url).unwrap();
+        let client = Builder::from_config(config).build().unwrap();
+        client.init().await.unwrap();
+        let command = CustomCommand::new_static(command, ClusterHash::Random, false);
+        client.custom::<(), _>(command, words).await.unwrap();
+    });
 }

@@ -2,13 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use fred::{
-    prelude::{Builder, ClientLike},
-    types::{ClusterHash, CustomCommand},
-};
 use weir_online_store::{Config, OnlineStore, OnlineStoreError};
 
-use crate::engine::reach;
+use crate::engine::{reach, tell};
 
 const SECRET: &str = "not-the-right-word";
 
@@ -147,21 +143,7 @@ fn a_user_who_may_not_write_is_refused_with_the_command() {
         return;
     };
     let name = server.config.key_prefix.clone();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
-    let acl = |words: &[&str]| {
-        let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-        runtime.block_on(async {
-            let config = fred::prelude::Config::from_url(&server.config.url).unwrap();
-            let admin = Builder::from_config(config).build().unwrap();
-            admin.init().await.unwrap();
-            let command = CustomCommand::new_static("ACL", ClusterHash::Random, false);
-            admin.custom::<(), _>(command, words).await.unwrap();
-        });
-    };
+    let acl = |words: &[&str]| tell(&server.config.url, "ACL", words);
     let password = format!(">{SECRET}");
     let keys = format!("~{name}:*");
     let may: [&str; 5] = ["on", &password, &keys, "+@all", "-zadd"];
