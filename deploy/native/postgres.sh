@@ -89,6 +89,8 @@ only_tls() { # HOME
 }
 
 launch() { # NODE
+  # A killed server leaves its locks; where nobody reaps it, its number seems to be alive.
+  rm -f "$(home)"/data/postmaster.pid "$(home)"/.s.PGSQL.*.lock
   if [ "$(id -u)" = 0 ]; then
     spawn "$1" setpriv --reuid="$(owner)" --regid="$(id -g "$(owner)")" --clear-groups -- \
       "$(program postgres)" -D "$(home)/data"
