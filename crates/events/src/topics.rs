@@ -18,6 +18,33 @@ pub struct Retention {
 const HOUR: Retention = Retention { ms: 3_600_000 };
 const DAY: Retention = Retention { ms: 24 * HOUR.ms };
 
+/// What a broker does with what is older than the retention.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleanup {
+    /// It goes.
+    Delete,
+    /// The last record of each key stays.
+    Compact,
+}
+
+impl Cleanup {
+    /// The broker's `cleanup.policy`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Compact => "compact",
+        }
+    }
+}
+
+/// How many copies of each record there are. `None` = as many as the broker makes by default.
+pub type Replication = Option<u16>;
+
+/// From how many copies on two of them must have a record before it is acknowledged
+/// (`min.insync.replicas`): then one broker may be lost, and nothing with it.
+pub const SAFE_REPLICATION: u16 = 3;
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Topic {
@@ -31,6 +58,12 @@ pub struct Topic {
     pub partitions: u32,
     /// By produce time.
     pub retention: Retention,
+    /// See [`Cleanup`].
+    pub cleanup: Cleanup,
+    /// See [`Replication`].
+    pub replication: Replication,
+    /// Each partition begins with a `TopicStart` that tells the topic epoch.
+    pub has_epoch: bool,
     /// The service that writes it.
     pub owner: &'static str,
 }
@@ -42,6 +75,9 @@ pub const BGP_UPDATES: Topic = Topic {
     key: "address block",
     partitions: 8,
     retention: DAY,
+    cleanup: Cleanup::Delete,
+    replication: None,
+    has_epoch: true,
     owner: "ingest",
 };
 
@@ -52,6 +88,9 @@ pub const BGP_MESSAGES: Topic = Topic {
     key: "peer address:ASN",
     partitions: 4,
     retention: DAY,
+    cleanup: Cleanup::Delete,
+    replication: None,
+    has_epoch: true,
     owner: "ingest",
 };
 
@@ -62,6 +101,9 @@ pub const BGP_CONFLICTS: Topic = Topic {
     key: "incident id",
     partitions: 4,
     retention: DAY,
+    cleanup: Cleanup::Delete,
+    replication: None,
+    has_epoch: false,
     owner: "conflict-detector",
 };
 
@@ -72,6 +114,9 @@ pub const FEATURE_ROWS: Topic = Topic {
     key: "view/entity",
     partitions: 4,
     retention: DAY,
+    cleanup: Cleanup::Delete,
+    replication: None,
+    has_epoch: false,
     owner: "feature-materializer",
 };
 
@@ -82,6 +127,9 @@ pub const WINDOW_RESULTS: Topic = Topic {
     key: "aggregate/key",
     partitions: 4,
     retention: DAY,
+    cleanup: Cleanup::Delete,
+    replication: None,
+    has_epoch: false,
     owner: "metrics-aggregator",
 };
 
@@ -92,6 +140,9 @@ pub const SERVICE_STATUS: Topic = Topic {
     key: "service/instance",
     partitions: 1,
     retention: HOUR,
+    cleanup: Cleanup::Delete,
+    replication: None,
+    has_epoch: false,
     owner: "every service",
 };
 
@@ -106,10 +157,22 @@ pub const ALL: [Topic; 6] = [
     SERVICE_STATUS,
 ];
 
+/// The row of `name`, if it is one of ours.
+#[must_use]
+pub fn find(name: &str) -> Option<Topic> {
+    ALL.into_iter().find(|topic| topic.name == name)
+}
+
 /// Where records of `topic` go that cannot be processed: one partition, kept a week.
 #[must_use]
 pub fn dead_letter_topic(topic: &str) -> String {
     format!("{topic}.dlq")
+}
+
+/// The topic whose dead letters `name` holds, if it is named like a dead-letter topic.
+#[must_use]
+pub fn source_of_dead_letters(name: &str) -> Option<&str> {
+    name.strip_suffix(".dlq")
 }
 
 /// Retention of every dead-letter topic.
