@@ -1,6 +1,15 @@
 //! The admin paths: `/livez`, `/readyz`, `/healthz` and `/metrics`.
+//!
+//! Loopback unless `[admin] listen` says otherwise. They only answer GET, show no secret and no
+//! data of the network that is measured, and change nothing: so they may be served off loopback
+//! without a login, where an orchestrator and a scraper must reach them.
 
-use std::net::SocketAddr;
+use std::{
+    io::{self, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
@@ -10,15 +19,104 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Health, telemetry::Telemetry};
+use crate::{Health, Stop, ports, telemetry::Telemetry};
 
 /// The table `[admin]`.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where the admin paths are served; absent = the service's own port on loopback. They show no
-    /// secret and change nothing, so they may be served off loopback without a login.
+    /// Where the admin paths are served; absent = the service's own port on loopback. Port 0 takes a
+    /// free one.
     pub listen: Option<SocketAddr>,
+}
+
+/// Why the admin port is not served.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot serve the admin paths on {address}{}: choose another address with [admin] listen",
+    holder.as_ref().map(|name| format!(", which {name} has")).unwrap_or_default()
+)]
+pub struct AdminError {
+    /// What was asked for.
+    pub address: SocketAddr,
+    /// Who has it.
+    pub holder: Option<String>,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// The admin paths, served by a thread of their own until this is dropped.
+pub struct AdminPort {
+    address: SocketAddr,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl AdminPort {
+    /// Serves them on `address`.
+    ///
+    /// # Errors
+    /// When the address is taken or is none of this machine's.
+    pub fn open(
+        address: SocketAddr,
+        health: Health,
+        telemetry: Telemetry,
+    ) -> Result<Self, AdminError> {
+        let failed = |source: io::Error| AdminError {
+            address,
+            holder: (source.kind() == io::ErrorKind::AddrInUse)
+                .then(|| ports::holder(address.port()))
+                .flatten(),
+            source,
+        };
+        let listener = TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let taken = listener.local_addr().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let stop = Stop::new();
+        let stopped = stop.clone();
+        let router = router(health, telemetry);
+        let thread = std::thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || {
+                let served = runtime.block_on(async {
+                    let listener = tokio::net::TcpListener::from_std(listener)?;
+                    tokio::select! {
+                        served = axum::serve(listener, router) => served,
+                        () = stopped.wait_async() => Ok(()),
+                    }
+                });
+                if let Err(error) = served {
+                    tracing::error!(%error, "the admin port is closed");
+                }
+            })
+            .map_err(failed)?;
+        Ok(Self {
+            address: taken,
+            stop,
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens: the port that was taken when 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for AdminPort {
+    fn drop(&mut self) {
+        self.stop.set();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread of the admin port panicked");
+        }
+    }
 }
 
 /// What `/readyz` and `/healthz` answer.
@@ -43,6 +141,26 @@ pub fn router(health: Health, telemetry: Telemetry) -> Router {
         .route("/metrics", get(move || async move { scrape(&telemetry) }))
 }
 
+/// `GET path` of a process on this machine: its status code and the body.
+///
+/// # Errors
+/// When nobody answers in time, or what answers is no HTTP.
+pub fn ask(address: SocketAddr, path: &str, within: Duration) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, within)?;
+    stream.set_read_timeout(Some(within))?;
+    stream.set_write_timeout(Some(within))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let status = status.ok_or_else(|| io::Error::other("the answer is no HTTP"))?;
+    Ok((status, body.trim().to_owned()))
+}
+
 fn readiness(health: &Health) -> Response {
     let reasons = health.reasons();
     let ready = reasons.is_empty();
@@ -62,37 +180,31 @@ fn scrape(telemetry: &Telemetry) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    /// The status line and the body of `GET path`.
-    async fn get(router: Router, path: &str) -> (String, String) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(async { axum::serve(listener, router).await });
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        server.abort();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.lines().next().unwrap().to_owned(), body.to_owned())
-    }
+    const LONG: Duration = Duration::from_secs(20);
 
-    #[tokio::test]
-    async fn readiness_is_503_with_the_reasons_until_all_parts_are_ready() {
+    #[test]
+    fn readiness_is_503_with_the_reasons_until_all_parts_are_ready() {
         let health = Health::new();
         let detector = health.register("detector");
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        let app = router(health, Telemetry::of(recorder.handle()));
+        let telemetry = Telemetry::of(recorder.handle());
+        let any = ([127, 0, 0, 1], 0).into();
+        let port = AdminPort::open(any, health.clone(), telemetry.clone()).unwrap();
 
-        let (status, body) = get(app.clone(), "/readyz").await;
-        assert_eq!(status, "HTTP/1.1 503 Service Unavailable");
+        let (status, body) = ask(port.address(), "/readyz", LONG).unwrap();
+        assert_eq!(status, 503);
         assert_eq!(body, r#"{"ready":false,"reasons":{"detector":"starting"}}"#);
         detector.ready();
         for path in ["/livez", "/readyz", "/healthz", "/metrics"] {
-            assert_eq!(get(app.clone(), path).await.0, "HTTP/1.1 200 OK", "{path}");
+            assert_eq!(ask(port.address(), path, LONG).unwrap().0, 200, "{path}");
         }
+
+        let taken = AdminPort::open(port.address(), health, telemetry)
+            .err()
+            .unwrap();
+        let ours = format!("process {}", std::process::id());
+        assert!(taken.to_string().contains(&ours), "{taken}");
+        drop(port);
     }
 }

@@ -9,6 +9,7 @@
 //! belong to its siblings ([`TABLES`]); what nobody knows is refused.
 
 mod layer;
+mod names;
 mod secret;
 
 use std::{
@@ -194,21 +195,14 @@ impl Layers {
         self.root.has(&path)
     }
 
-    /// The variables that begin with one of the prefixes of `keys`, for an adapter to lay over what
-    /// [`Self::get`] gave. Each pair is the beginning of a variable's name and the key that it
-    /// stands for; a variable whose key `WEIR__*` has set is left out, because that stands above.
-    /// A name that ends in `*` stands for one key of the table for each variable:
-    /// `("KAFKA_*", "kafka")` maps `KAFKA_GROUP_ID` to `kafka.group_id`.
+    /// The variables of the documents that belong to `table`, for its adapter to lay over what
+    /// [`Self::get`] gave. A variable whose key `WEIR__*` has set is left out, because that stands
+    /// above.
     #[must_use]
-    pub fn names(&self, keys: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub fn names(&self, table: &str) -> Vec<(String, String)> {
         let below = |variable: &str| {
-            keys.iter().any(|(name, key)| match name.strip_suffix('*') {
-                Some(beginning) => variable.strip_prefix(beginning).is_some_and(|rest| {
-                    let key = format!("{key}.{}", rest.to_lowercase());
-                    !self.on_top.contains(&key)
-                }),
-                None => variable == *name && !self.on_top.contains(*key),
-            })
+            names::keys(variable)
+                .any(|(of, key)| of == table && !self.on_top.contains(&format!("{table}.{key}")))
         };
         self.names
             .iter()
@@ -422,20 +416,15 @@ mod tests {
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let layers = Layers::read(None, environment).unwrap();
         assert!(layers.has("kafka.client_id") && !layers.has("kafka.group_id"));
-        let named = |keys: &[(&str, &str)]| {
-            let names = layers.names(keys);
-            let mut names: Vec<_> = names.iter().map(|(a, b)| format!("{a}={b}")).collect();
+        let named = |table: &str| {
+            let mut names = layers.names(table);
             names.sort();
+            let names: Vec<_> = names.iter().map(|(a, b)| format!("{a}={b}")).collect();
             names.join(" ")
         };
-        assert_eq!(named(&[("KAFKA_*", "kafka")]), "KAFKA_GROUP_ID=below");
-        assert_eq!(
-            named(&[
-                ("REDIS_*", "online_store"),
-                ("DB_POOL_SIZE", "record_store.pool_size")
-            ]),
-            "DB_POOL_SIZE=7 REDIS_PASSWORD=s3cret"
-        );
+        assert_eq!(named("kafka"), "KAFKA_GROUP_ID=below");
+        assert_eq!(named("online_store"), "REDIS_PASSWORD=s3cret");
+        assert_eq!(named("record_store"), "DB_POOL_SIZE=7");
     }
 
     #[test]

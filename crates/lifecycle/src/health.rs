@@ -54,6 +54,12 @@ pub struct HealthFlag {
 }
 
 impl HealthFlag {
+    /// The part's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// From now on it can do its work.
     pub fn ready(&self) {
         self.health.parts.lock().insert(self.name.clone(), None);

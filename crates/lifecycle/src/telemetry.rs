@@ -1,10 +1,14 @@
 //! Logs to standard error and metrics for a scraper.
 
+mod component;
+
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
+
+use component::WithComponent;
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -60,16 +64,42 @@ const SECONDS: [f64; 14] = [
 /// # Errors
 /// When the filter is malformed or something else logs already.
 pub fn start(format: LogFormat, default_filter: &str) -> Result<Telemetry, TelemetryError> {
+    let config = Config {
+        log_format: Some(format),
+        log_filter: None,
+    };
+    start_service(&config, "weir", default_filter)
+}
+
+/// As [`start`], by the settings, for the process of one service.
+///
+/// # Errors
+/// As there.
+pub fn start_service(
+    config: &Config,
+    service: &'static str,
+    default_filter: &str,
+) -> Result<Telemetry, TelemetryError> {
     let filter = std::env::var("RUST_LOG")
         .ok()
         .filter(|filter| !filter.is_empty())
+        .or_else(|| config.log_filter.clone())
         .unwrap_or_else(|| default_filter.to_owned());
     let parsed =
         EnvFilter::try_new(&filter).map_err(|source| TelemetryError::Filter { filter, source })?;
+    let terminal = std::io::stderr().is_terminal();
+    let format = config.log_format.unwrap_or(if terminal {
+        LogFormat::Human
+    } else {
+        LogFormat::Json
+    });
     let lines = fmt().with_env_filter(parsed).with_writer(std::io::stderr);
     let started = match format {
-        LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Human => lines.with_ansi(terminal).try_init(),
+        LogFormat::Json => lines
+            .json()
+            .event_format(WithComponent { service })
+            .try_init(),
     };
     started.map_err(|error| TelemetryError::Running(error.to_string()))?;
     metrics()

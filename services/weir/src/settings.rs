@@ -55,7 +55,7 @@ impl Settings {
     /// From file and environment.
     fn of(layers: &Layers) -> Result<Self, Failure> {
         let mut settings: Self = layers.get().map_err(Failure::unusable)?;
-        let named = layers.names(&[("KAFKA_*", "kafka")]);
+        let named = layers.names("kafka");
         settings.has_kafka = layers.has("kafka.bootstrap_servers")
             || named
                 .iter()
@@ -66,25 +66,15 @@ impl Settings {
             .map_err(Failure::unusable)?;
         settings.record_store = settings
             .record_store
-            .with_environment(layers.names(&[("DB_POOL_SIZE", "record_store.pool_size")]))
+            .with_environment(layers.names("record_store"))
             .map_err(Failure::unusable)?;
         settings.online_store = settings
             .online_store
-            .with_environment(layers.names(&REDIS))
+            .with_environment(layers.names("online_store"))
             .map_err(Failure::unusable)?;
         Ok(settings)
     }
 }
-
-/// The names of the online store, and the keys that stand above them.
-const REDIS: [(&str, &str); 6] = [
-    ("REDIS_URL", "online_store.url"),
-    ("REDIS_HOST", "online_store.url"),
-    ("REDIS_PORT", "online_store.url"),
-    ("REDIS_DB", "online_store.url"),
-    ("REDIS_USERNAME", "online_store.username"),
-    ("REDIS_PASSWORD", "online_store.password"),
-];
 
 /// Reads them: the file that `flag` or `WEIR_CONFIG` names, else `weir.toml` in `data` if it is
 /// there, with the environment on top.
