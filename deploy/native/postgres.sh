@@ -40,17 +40,19 @@ as_owner() { # CMD..
 }
 
 home() { # a folder that the owner can reach; the project's may be closed to it
-  if [ ! -e "$DIR/elsewhere" ]; then
+  if [ ! -e "$DIR/home" ]; then
     local home
     home=$(mktemp -d /tmp/weir-postgres.XXXXXX)
     if [ "$(id -u)" = 0 ]; then
       as_owner test -x "$(programs)/initdb" 2>/dev/null || cp -r "$(dirname "$(programs)")" "$home/programs"
       chown "$(owner)" "$home"
     fi
-    echo "$home" >"$DIR/elsewhere"
+    echo "$home" >"$DIR/home"
   fi
-  cat "$DIR/elsewhere"
+  cat "$DIR/home"
 }
+
+leftovers() { home; }
 
 program() { # NAME
   if [ -d "$(home)/programs" ]; then echo "$(home)/programs/bin/$1"; else echo "$(programs)/$1"; fi

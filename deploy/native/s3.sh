@@ -15,11 +15,18 @@ launch() { # NODE
   mkdir -p "$DIR/node-1/data" "$DIR/node-1/tmp"
   spawn "$1" env TMPDIR="$DIR/node-1/tmp" AWS_ACCESS_KEY_ID=weir AWS_SECRET_ACCESS_KEY=weir-secret \
     "$CACHE/seaweedfs/bin/weed" -logdir="$DIR/node-1" mini -dir="$DIR/node-1/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
-    -bucket=weir -admin.ui=false -webdav=false -s3.port="$(port s3)" -s3.port.iceberg=0 -s3.port.lance=0 \
+    -bucket=weir -admin.ui=false -admin.port="$(port admin)" -webdav=false -s3.port="$(port s3)" -s3.port.iceberg=0 -s3.port.lance=0 \
     -master.port="$(port master)" -volume.port="$(port volume)" -filer.port="$(port filer)" \
     -filer.localSocket="$DIR/node-1/filer.sock" -s3.localSocket="$DIR/node-1/s3.sock"
 }
 
 answers() { # NODE
-  curl -fs -m 2 -o /dev/null "http://127.0.0.1:$(port s3)/healthz"
+  serves "$(port s3)" /healthz
+}
+
+leftovers() { # sockets in /tmp that kill -9 leaves
+  local port
+  for port in s3 master volume filer admin; do
+    ls /tmp/seaweedfs-*-"$(($(port $port) + 10000))".sock 2>/dev/null || true
+  done
 }

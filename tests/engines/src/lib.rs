@@ -9,7 +9,8 @@ mod compose;
 mod native;
 mod origin;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use native::Native;
@@ -133,6 +134,15 @@ pub fn own_engine(name: &str) -> Option<Engine> {
     or_skip(name, origin::own(name))
 }
 
+/// Past the test harness, which hides what a passing test prints.
+fn say_once(name: &str, reason: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.insert(name.to_owned()) {
+        let _ = writeln!(io::stderr(), "skipped: no {name}: {reason}");
+    }
+}
+
 #[expect(
     clippy::panic,
     reason = "a required engine that is missing fails the test"
@@ -142,7 +152,7 @@ fn or_skip(name: &str, found: Result<Engine, String>) -> Option<Engine> {
         Ok(engine) => Some(engine),
         Err(reason) if origin::required(name) => panic!("the engine {name} is required: {reason}"),
         Err(reason) => {
-            eprintln!("skipped: no {name}: {reason}");
+            say_once(name, &reason);
             None
         }
     }
