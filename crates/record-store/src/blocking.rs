@@ -13,8 +13,8 @@ use weir_events::{
 use weir_routing::prefix::Prefix;
 
 use crate::{
-    Config, Cursor, Filter, IncidentRow, Page, RecordError, RecordStore, Recorded, UpdateRow,
-    incidents::Count, updates::Kept,
+    Config, Cursor, Filter, IncidentRow, Page, PrefixMatch, RecordError, RecordStore, Recorded,
+    UpdateRow, incidents::Count, updates::Kept,
 };
 
 /// [`RecordStore`] with an I/O thread of its own; each method waits. Cheap to clone, may be shared
@@ -137,6 +137,20 @@ impl BlockingRecordStore {
     /// As there.
     pub fn are_evidence(&self, asked: &[(Prefix, i64)]) -> Result<Vec<bool>, RecordError> {
         self.wait(self.store.are_evidence(asked))
+    }
+
+    /// As [`RecordStore::updates`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn updates(
+        &self,
+        prefix: PrefixMatch,
+        from_us: i64,
+        to_us: i64,
+        limit: u32,
+    ) -> Result<Vec<UpdateRow>, RecordError> {
+        self.wait(self.store.updates(prefix, from_us, to_us, limit))
     }
 
     /// As [`RecordStore::greatest_topic_epoch`].
