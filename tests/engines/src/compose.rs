@@ -16,15 +16,13 @@ struct Service {
     facts: &'static [(&'static str, &'static str)],
 }
 
-const SERVICES: &[Service] = &[
-    Service {
-        engine: "kafka",
-        service: "kafka",
-        port: "9092",
-        url: "{}",
-        facts: &[],
-    },
-];
+const SERVICES: &[Service] = &[Service {
+    engine: "kafka",
+    service: "kafka",
+    port: "9092",
+    url: "{}",
+    facts: &[],
+}];
 
 /// Starts `name` and waits until it is healthy.
 pub(crate) fn start(name: &str) -> Result<Facts, String> {

@@ -93,7 +93,10 @@ impl Engine {
         self.fault("resume", node);
     }
 
-    #[expect(clippy::panic, reason = "a fault test without its fault proves nothing")]
+    #[expect(
+        clippy::panic,
+        reason = "a fault test without its fault proves nothing"
+    )]
     fn fault(&self, what: &str, node: u32) {
         let Some(native) = &self.native else {
             panic!("{} was not started natively: no {what}", self.name)

@@ -84,7 +84,8 @@ pub(crate) fn runs_here(name: &str, facts: &Facts) -> Option<Native> {
 }
 
 fn shared_folder() -> PathBuf {
-    let folder = std::env::var_os("WEIR_ENGINES_DIR").map_or("target/engines".into(), PathBuf::from);
+    let folder =
+        std::env::var_os("WEIR_ENGINES_DIR").map_or("target/engines".into(), PathBuf::from);
     root().join(folder)
 }
 
