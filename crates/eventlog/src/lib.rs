@@ -15,6 +15,7 @@ mod error;
 mod kafka;
 mod log;
 mod publisher;
+pub mod schema;
 pub mod status;
 mod subscriber;
 mod tail;

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -15,8 +15,9 @@ use crate::{
     broker::Broker,
     config::{GroupProtocol, LogConfig, SecurityProtocol},
     error::LogError,
-    kafka::{group::Membership, lookup::Lookup},
+    kafka::{features::has_new_groups, group::Membership, lookup::Lookup},
     publisher::{Publisher, PublisherOptions},
+    schema::{Framing, SchemaError},
 };
 
 /// One event log, on Kafka or embedded; cheap to clone.
@@ -28,14 +29,16 @@ pub struct EventLog {
 struct Inner {
     config: LogConfig,
     broker: Option<Broker>,
+    /// What stands before each record that we write.
+    framing: OnceLock<Framing>,
     /// For questions outside of any group.
     lookup: Mutex<Option<Arc<Lookup>>>,
     /// For questions about the positions of groups.
     groups: Mutex<HashMap<String, Arc<Lookup>>>,
     /// The numbers of static members that this handle has given out, by group.
     instances: Mutex<HashMap<String, BTreeSet<u32>>>,
-    /// The broker has no group protocol `consumer`.
-    classic_only: AtomicBool,
+    /// The brokers have the group protocol `consumer`, once that is known.
+    new_protocol: Mutex<Option<bool>>,
     /// Shared by the reporters of all services of this process.
     status: Mutex<Option<Publisher>>,
 }
@@ -67,13 +70,31 @@ impl EventLog {
             inner: Arc::new(Inner {
                 config,
                 broker,
+                framing: OnceLock::new(),
                 lookup: Mutex::default(),
                 groups: Mutex::default(),
                 instances: Mutex::default(),
-                classic_only: AtomicBool::new(false),
+                new_protocol: Mutex::default(),
                 status: Mutex::default(),
             }),
         }
+    }
+
+    /// Asks the schema registry of `config` for the frames of our topics, if it names one; every
+    /// publisher that connects later writes them. Readers need nothing of it.
+    ///
+    /// # Errors
+    /// See [`SchemaError`]: transient when the registry is away.
+    pub fn with_schemas(self, config: &crate::schema::Config) -> Result<Self, SchemaError> {
+        if let Some(registry) = crate::schema::Registry::open(config)? {
+            // A handle is framed once.
+            let _ = self.inner.framing.set(registry.framing()?);
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn framing(&self) -> Framing {
+        self.inner.framing.get().cloned().unwrap_or_default()
     }
 
     /// Where it is.
@@ -119,23 +140,38 @@ impl EventLog {
         Ok(lookup)
     }
 
-    /// How the next member of `group` takes part.
-    pub(crate) fn membership(&self, instance: Option<&Instance>) -> Membership {
-        let new_protocol = match self.inner.config.group_protocol {
-            GroupProtocol::Classic => false,
-            GroupProtocol::Consumer => true,
-            GroupProtocol::Auto => !self.inner.classic_only.load(Ordering::Relaxed),
-        };
-        Membership {
-            new_protocol,
+    /// How the next member of a group takes part. Asks the brokers the first time, for seconds.
+    pub(crate) fn membership(&self, instance: Option<&Instance>) -> Result<Membership, LogError> {
+        Ok(Membership {
+            new_protocol: self.speaks_new_protocol()?,
             instance: instance.map(|instance| instance.name.clone()),
-        }
+        })
     }
 
-    /// The broker has refused the protocol `consumer`; false when nothing else is allowed.
-    pub(crate) fn fall_back(&self) -> bool {
-        self.inner.classic_only.store(true, Ordering::Relaxed);
-        self.inner.config.group_protocol == GroupProtocol::Auto
+    fn speaks_new_protocol(&self) -> Result<bool, LogError> {
+        let wanted = self.inner.config.group_protocol;
+        if wanted == GroupProtocol::Classic {
+            return Ok(false);
+        }
+        let mut known = self.inner.new_protocol.lock();
+        let new = match *known {
+            Some(new) => new,
+            None => *known.insert(has_new_groups(self)?),
+        };
+        if !new && wanted == GroupProtocol::Consumer {
+            return Err(LogError::Config {
+                key: "group_protocol".to_owned(),
+                what: "is consumer, which needs Kafka 4.0 or newer and is not refused there; \
+                       write auto"
+                    .to_owned(),
+            });
+        }
+        Ok(new)
+    }
+
+    /// The brokers list the protocol `consumer` and refuse it.
+    pub(crate) fn fall_back(&self) {
+        *self.inner.new_protocol.lock() = Some(false);
     }
 
     /// The name of a static member of `group`, if members are to be static: the lowest number that

@@ -18,6 +18,7 @@ use crate::{
     EventLog, LogError, Trouble,
     batch::TRACEPARENT,
     kafka::producer::{Deliveries, NotTaken, Producer},
+    schema::Framing,
 };
 use window::Window;
 
@@ -58,8 +59,10 @@ pub struct Publisher {
 struct Inner {
     producer: Producer<Ledger>,
     ledger: Arc<Ledger>,
-    /// Held from the ticket to the hand-over, so that tickets are in the order of the log.
-    order: Mutex<()>,
+    /// Held from the ticket to the hand-over, so that tickets are in the order of the log. Holds
+    /// the last record that was framed.
+    order: Mutex<Vec<u8>>,
+    framing: Framing,
     max_in_flight: usize,
 }
 
@@ -120,7 +123,8 @@ impl Publisher {
             inner: Arc::new(Inner {
                 producer,
                 ledger,
-                order: Mutex::new(()),
+                order: Mutex::default(),
+                framing: log.framing(),
                 max_in_flight,
             }),
         })
@@ -184,7 +188,16 @@ impl Publisher {
         tag: i64,
     ) -> Result<Ticket, LogError> {
         let inner = &*self.inner;
-        let _in_order = inner.order.lock();
+        let mut in_order = inner.order.lock();
+        let payload = match inner.framing.before(topic) {
+            [] => payload,
+            frame => {
+                in_order.clear();
+                in_order.extend_from_slice(frame);
+                in_order.extend_from_slice(payload);
+                &in_order
+            }
+        };
         let ticket = {
             let mut state = inner.ledger.state.lock();
             loop {

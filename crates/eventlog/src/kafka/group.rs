@@ -25,6 +25,7 @@ use weir_events::topics::Topic;
 use super::{REQUEST, Voice, failed, reader_config, refused, signed, trouble_of};
 use crate::{
     EventLog, LogConfig, LogError, RecordRef, Trouble, batch::TRACEPARENT, error::advised,
+    schema::unframe,
 };
 
 /// Stands beside each position that we commit: what lacks it was committed by something else.
@@ -370,7 +371,7 @@ pub(super) fn borrowed<'a>(message: &'a BorrowedMessage<'_>) -> RecordRef<'a> {
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
         key: message.key().unwrap_or_default(),
-        payload: message.payload().unwrap_or_default(),
+        payload: unframe(message.payload().unwrap_or_default()),
         trace: trace_of(message),
     }
 }

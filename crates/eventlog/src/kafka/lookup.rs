@@ -17,7 +17,7 @@ use super::{
     group::{OUR_MARK, trace_of},
     reader_config, refused, signed,
 };
-use crate::{EventLog, LogError, Record};
+use crate::{EventLog, LogError, Record, schema::unframe};
 
 /// A position that a group has committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +179,7 @@ impl Lookup {
                             offset,
                             timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
                             key: message.key().unwrap_or_default().to_vec(),
-                            payload: message.payload().unwrap_or_default().to_vec(),
+                            payload: unframe(message.payload().unwrap_or_default()).to_vec(),
                             trace: trace_of(&message).to_vec(),
                         }));
                     }
