@@ -217,4 +217,13 @@ impl LogError {
                 Trouble::Away | Trouble::Credentials | Trouble::Permission
             )
     }
+
+    /// True when who starts a service may try again later: besides what [`Self::can_heal`], a
+    /// topic may be made and a publisher that has stopped is made anew.
+    #[must_use]
+    pub fn may_start_later(&self) -> bool {
+        matches!(self, Self::Delivery { .. })
+            || self.can_heal()
+            || self.trouble() == Trouble::Missing
+    }
 }

@@ -219,10 +219,17 @@ pub struct Reporter {
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for Reporter {
-    fn drop(&mut self) {
+impl Reporter {
+    /// Begins the last word without waiting for it, so that several end together.
+    pub fn end(&self) {
         *self.stop.0.lock() = true;
         self.stop.1.notify_all();
+    }
+}
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.end();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {

@@ -18,6 +18,7 @@ pub mod telemetry;
 
 pub use crash::crash_point;
 pub use health::{Health, HealthFlag};
+pub use retry::Outlet;
 pub use stop::Stop;
 pub use supervise::{NotStarted, Part};
 

@@ -6,10 +6,15 @@ use serde::Deserialize;
 use weir_conflicts::Thresholds;
 use weir_routing::{Bogons, bogons::BogonsError};
 
+use crate::updates;
+
 /// What may be set. Unknown keys are refused.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Folder of the checkpoints, for one process alone; absent = `conflict-detector` in the data
+    /// folder. The all-in-one keeps them in the stream's folder.
+    pub state: Option<PathBuf>,
     /// When a finding becomes an incident, and when an incident is confirmed or ends.
     pub thresholds: Thresholds,
     /// File with one bogon prefix, ASN or range of ASNs per line; absent = the list of the stream.
@@ -20,6 +25,8 @@ pub struct Config {
     pub batch: usize,
     /// Consumers in this process; each is a member of the group of its own.
     pub instances: usize,
+    /// Which updates are kept in the record store.
+    pub updates: updates::Config,
 }
 
 /// What is wrong with a setting.
@@ -41,16 +48,24 @@ pub enum ConfigError {
         /// Which line, and what was expected.
         source: BogonsError,
     },
+    /// A watched prefix is none.
+    #[error("updates.watched: \"{text}\" is no prefix; write address/length")]
+    Watched {
+        /// What was written.
+        text: String,
+    },
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
+            state: None,
             thresholds: Thresholds::default(),
             bogons: None,
             checkpoint_seconds: 15,
             batch: 1_000,
             instances: 1,
+            updates: updates::Config::default(),
         }
     }
 }

@@ -9,11 +9,13 @@
 mod checkpoint;
 mod config;
 mod latency;
+pub mod process;
 mod restore;
 mod run;
 mod shard_writer;
 mod store;
 mod task;
+pub mod updates;
 
 pub use checkpoint::CheckpointError;
 pub use config::{Config, ConfigError};

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use weir_eventlog::{
@@ -14,12 +14,15 @@ use weir_eventlog::{
     status::{Reporter, StatusBoard},
 };
 use weir_events::topics::BGP_UPDATES;
+use weir_lifecycle::{Health, Outlet};
+use weir_objects::Objects;
 use weir_record_store::BlockingRecordStore;
 use weir_routing::Bogons;
 
 use crate::{
     Config, ConfigError, Latency, store,
     task::{self, GROUP, Shared},
+    updates,
 };
 
 /// Incidents on their way to the log before a task waits.
@@ -33,12 +36,18 @@ pub struct Parts {
     pub records: BlockingRecordStore,
     /// Folder of the checkpoints.
     pub checkpoints: PathBuf,
+    /// Where copies of them go, for processes on other machines; none = nowhere.
+    pub copies: Option<Objects>,
     /// The list to use when the configuration names none.
     pub bogons: Bogons,
     /// Identity of the stream, for status.
     pub stream: String,
     /// True when the stream is made up.
     pub synthetic: bool,
+    /// Name of this process, for status.
+    pub instance: String,
+    /// Where the incident writer says whether its store answers.
+    pub health: Health,
 }
 
 /// Why the detector did not start.
@@ -61,6 +70,8 @@ pub struct Running {
     /// The publisher of each instance, and its first record.
     connecting: Vec<(Publisher, Ticket)>,
     writer: Subscriber,
+    /// Absent when no update is kept.
+    updates: Option<Subscriber>,
     board: StatusBoard,
     latency: Latency,
     reading: Arc<AtomicU32>,
@@ -73,11 +84,22 @@ pub struct Running {
 /// When a setting is unusable or the log does not answer.
 pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let bogons = config.bogons(parts.bogons)?;
-    let board = StatusBoard::new("conflict-detector", "0", &parts.stream, parts.synthetic);
+    let board = StatusBoard::new(
+        "conflict-detector",
+        &parts.instance,
+        &parts.stream,
+        parts.synthetic,
+    );
     let latency = Latency::new()?;
     let reading = Arc::default();
     let plain = Publisher::connect(&parts.log, PublisherOptions::default())?;
-    let writer = store::start(&parts.log, parts.records, plain.clone())?;
+    let keeps = config.updates.choice(parts.records.store().is_server())?;
+    let outlet = Outlet::new("update-writer", parts.health.register("update-writer"));
+    let updates = keeps
+        .map(|choice| updates::start(&parts.log, parts.records.clone(), choice, outlet))
+        .transpose()?;
+    let outlet = Outlet::new("record-store", parts.health.register("record-store"));
+    let writer = store::start(&parts.log, parts.records, plain.clone(), outlet)?;
     let mut connecting = Vec::new();
     let instances = (0..config.instances.max(1))
         .map(|_| {
@@ -109,6 +131,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
         instances,
         connecting,
         writer,
+        updates,
         _reporter: board.report(&parts.log)?,
         board,
         latency,
@@ -117,15 +140,20 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
 }
 
 impl Running {
-    /// Finishes the batch in hand, publishes a checkpoint, then lets the writer finish.
+    /// Finishes the batch in hand, publishes a checkpoint, then lets the writers finish; all of it
+    /// within `deadline`.
     ///
     /// # Errors
     /// When a task failed, or did not end in time; the next start repeats what was not checkpointed.
     pub fn stop(self, deadline: Duration) -> Result<(), LogError> {
-        for instance in self.instances {
-            instance.stop(deadline)?;
+        let until = Instant::now() + deadline;
+        let mut outcome = Ok(());
+        let writers = self.updates.into_iter().chain([self.writer]);
+        for subscriber in self.instances.into_iter().chain(writers) {
+            let stopped = subscriber.stop(until.saturating_duration_since(Instant::now()));
+            outcome = outcome.and(stopped);
         }
-        self.writer.stop(deadline)
+        outcome
     }
 
     /// What the detector knows of itself.
@@ -157,6 +185,17 @@ impl Running {
         self.instances
             .iter()
             .chain([&self.writer])
+            .chain(&self.updates)
             .find_map(Subscriber::failure)
+    }
+
+    /// Why nothing is read for now.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.instances
+            .iter()
+            .chain([&self.writer])
+            .chain(&self.updates)
+            .find_map(Subscriber::waiting)
     }
 }

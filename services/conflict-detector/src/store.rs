@@ -2,7 +2,8 @@
 //!
 //! Stateless: its only memory is the next offset, kept in the store in the same transaction as the
 //! incidents, under a fence that each assignment raises (docs/detector.md 14, 15). What is written twice
-//! has the same version and changes nothing.
+//! has the same version and changes nothing. While the store is away it waits, and nothing passes
+//! it: what was not stored is not acknowledged.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use weir_eventlog::{
     Assignment, Batch, DeadLetters, EventLog, LogError, Next, Publisher, Subscriber, TaskError,
 };
 use weir_events::{topics, v1};
-use weir_lifecycle::crash_point;
-use weir_record_store::BlockingRecordStore;
+use weir_lifecycle::{Outlet, crash_point};
+use weir_record_store::{BlockingRecordStore, RecordError};
 
 /// Group whose committed offsets say how far the store is.
 pub const GROUP: &str = "weir-incident-writer";
@@ -38,10 +39,11 @@ pub(crate) fn start(
     log: &EventLog,
     store: BlockingRecordStore,
     publisher: Publisher,
+    outlet: Outlet,
 ) -> Result<Subscriber, LogError> {
     let dead_letters = DeadLetters::new(publisher, "conflict-detector");
     Subscriber::start(log, GROUP, topics::BGP_CONFLICTS, move |assignment| {
-        write(assignment, &store, &dead_letters)
+        write(assignment, &store, &dead_letters, &outlet)
     })
 }
 
@@ -49,9 +51,17 @@ fn write(
     mut assignment: Assignment,
     store: &BlockingRecordStore,
     dead_letters: &DeadLetters,
+    outlet: &Outlet,
 ) -> Result<(), TaskError> {
     let partition = assignment.partition();
-    let (fence, stored) = store.raise_fence(partition)?;
+    let raised = outlet.insist(
+        RecordError::is_transient,
+        |wait| assignment.pause(wait),
+        || store.raise_fence(partition),
+    )?;
+    let Some((fence, stored)) = raised else {
+        return Ok(());
+    };
     let (first, end) = assignment.log_range()?;
     if stored > end {
         return Err(LogLost {
@@ -67,9 +77,17 @@ fn write(
             Next::Batch(batch) => {
                 let incidents = decode(&batch, partition, dead_letters)?;
                 crash_point("writer.record.before");
-                store.record(&incidents, partition, batch.next_offset(), fence)?;
+                let next_offset = batch.next_offset();
+                let recorded = outlet.insist(
+                    RecordError::is_transient,
+                    |wait| assignment.pause(wait),
+                    || store.record(&incidents, partition, next_offset, fence),
+                )?;
+                if recorded.is_none() {
+                    return Ok(());
+                }
                 crash_point("writer.record.after");
-                assignment.commit(batch.next_offset());
+                assignment.commit(next_offset);
             }
             Next::Idle => {}
             Next::Revoked | Next::Lost => return Ok(()),

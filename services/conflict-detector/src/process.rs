@@ -1,0 +1,135 @@
+//! The detector as a process of its own: its tables, its engines, its supervisor.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use weir_eventlog::{EventLog, LogConfig, LogError, admin};
+use weir_events::topics::{BGP_CONFLICTS, BGP_UPDATES};
+use weir_lifecycle::{
+    NotStarted, Part, causes,
+    config::Layers,
+    program::{Program, Service, Site},
+};
+use weir_objects::Objects;
+use weir_record_store::{BlockingRecordStore, RecordError};
+use weir_routing::Bogons;
+
+use crate::{Config, Parts, Running, StartError, start};
+
+/// The binary.
+pub const PROGRAM: Program = Program {
+    name: "weir-conflict-detector",
+    about: "Finds conflicting announcements in bgp-updates and keeps them as incidents.",
+    settings: "\
+  [kafka]             bootstrap_servers = \"kafka:9092\"; make the topics with `weir topics apply`
+  [record_store]      url = \"postgres://weir@db:5432/weir\", password_file = \"/run/secrets/db\"
+  [checkpoint_store]  url = \"s3://bucket/prefix\": lets another machine take a partition over
+  [conflict_detector] instances, thresholds, bogons, checkpoint_seconds, state (a folder)
+  [stream] [admin] [telemetry]  id, data (a folder); listen; log_format, log_filter",
+    admin_port: 9102,
+};
+
+/// Its tables.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Tables {
+    kafka: LogConfig,
+    record_store: weir_record_store::Config,
+    checkpoint_store: weir_objects::Config,
+    conflict_detector: Config,
+}
+
+/// The detector with the settings of its process.
+pub struct Process(Tables);
+
+impl Service for Process {
+    type Part = Running;
+
+    fn read(layers: &Layers) -> Result<Self, String> {
+        let mut tables: Tables = layers.get().map_err(|error| causes(&error))?;
+        tables.kafka = tables
+            .kafka
+            .with_environment(layers.names("kafka"))
+            .map_err(|error| causes(&error))?;
+        tables.record_store = tables
+            .record_store
+            .with_environment(layers.names("record_store"))
+            .map_err(|error| causes(&error))?;
+        tables.checkpoint_store = tables
+            .checkpoint_store
+            .with_environment(layers.names("checkpoint_store"));
+        Ok(Self(tables))
+    }
+
+    fn is_enabled(&self) -> bool {
+        self.0.kafka.enabled
+    }
+
+    fn state(&self, data: &Path) -> Option<(PathBuf, &'static str)> {
+        let own = self.0.conflict_detector.state.clone();
+        let folder = own.unwrap_or_else(|| data.join("conflict-detector"));
+        Some((folder, "[conflict_detector] state"))
+    }
+
+    fn start(&self, site: &Site) -> Result<Running, NotStarted> {
+        let Self(tables) = self;
+        let log = EventLog::kafka(tables.kafka.clone()).map_err(log_refused)?;
+        for topic in [BGP_UPDATES, BGP_CONFLICTS] {
+            admin::end_offsets(&log, &topic).map_err(log_refused)?;
+        }
+        let mut records = tables.record_store.clone();
+        if records.url.is_empty() {
+            let file = site.stream.data.join("incidents.db");
+            records.url = format!("sqlite://{}", file.display());
+        }
+        let records = BlockingRecordStore::connect(&records).map_err(store_refused)?;
+        let copies = &tables.checkpoint_store;
+        let copies = (!copies.url.is_empty())
+            .then(|| Objects::prepare(copies))
+            .transpose();
+        let (folder, _) = self.state(&site.stream.data).unwrap_or_default();
+        start(
+            &tables.conflict_detector,
+            Parts {
+                log,
+                records,
+                checkpoints: folder,
+                copies: copies.map_err(|error| NotStarted::of(&error, error.is_transient()))?,
+                bogons: Bogons::nlnog(),
+                stream: site.stream.id.clone(),
+                synthetic: site.stream.synthetic,
+                instance: site.stream.instance(),
+                health: site.health.clone(),
+            },
+        )
+        .map_err(|error| match error {
+            StartError::Log(error) => log_refused(error),
+            other => NotStarted::of(&other, false),
+        })
+    }
+}
+
+fn log_refused(error: LogError) -> NotStarted {
+    NotStarted::of(&error, error.may_start_later())
+}
+
+fn store_refused(error: RecordError) -> NotStarted {
+    NotStarted::of(&error, error.is_transient())
+}
+
+impl Part for Running {
+    fn failure(&self) -> Option<String> {
+        self.failure()
+    }
+
+    fn waiting(&self) -> Option<String> {
+        self.waiting()
+    }
+
+    fn stop(self, deadline: Duration) -> Result<(), String> {
+        self.stop(deadline).map_err(|error| causes(&error))
+    }
+}
