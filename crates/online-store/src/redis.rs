@@ -1,6 +1,12 @@
 //! Redis, or Valkey: one server, a cluster, or a master named by Sentinels (`redis/layout.rs` says
 //! how rows are kept).
 //!
+//! A server that loses what it had acknowledged (restored from a backup, restarted without its file,
+//! replaced by a replica that lagged) is noticed by its older place, because rows travel before the
+//! place over one connection: `Rewound`, and the writer takes up again from there. Not in a cluster,
+//! where rows and place live on different nodes: there a failover may lose rows in silence that the
+//! replica lacked, until their next update or a replay; `min-replicas-to-write 1` makes that rare.
+//!
 //! A user needs the commands EVAL, EVALSHA, SCRIPT LOAD, HMGET, HSET, HGET, HGETALL, HINCRBY, DEL,
 //! EXISTS, ZADD, ZRANGEBYLEX and PING on keys `<prefix>:*`, in a cluster CLUSTER SLOTS and CLUSTER
 //! INFO; INFO, CONFIG GET and TIME only help `doctor`.

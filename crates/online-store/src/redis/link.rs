@@ -1,17 +1,20 @@
 //! The connections: made, tried again for a while when they fail, and failing with a name.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use fred::{
     prelude::{
-        Client, ClientLike, Config as Driver, ConnectionConfig, Error, PerformanceConfig, Pool,
-        ReconnectPolicy, Server as Host, ServerConfig,
+        Client, ClientLike, Config as Driver, ConnectionConfig, Error, ErrorKind, EventInterface,
+        PerformanceConfig, Pool, ReconnectPolicy, Server as Host, ServerConfig,
     },
     types::config::{ClusterDiscoveryPolicy, TlsConfig, TlsHostMapping, UnresponsiveConfig},
 };
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     address::{Address, Kind},
@@ -27,9 +30,13 @@ use crate::{config::Config, error::OnlineStoreError, server::Server};
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Why the last connection broke, or could not be made again; `None` once one could.
+type Trouble = Arc<Mutex<Option<Error>>>;
+
 pub(super) struct Link {
     pool: Pool,
     place: String,
+    trouble: Trouble,
     patience: Duration,
     pub(super) keys: Keys,
     pub(super) put_row: Script,
@@ -53,6 +60,10 @@ impl Link {
         let address = Address::parse(&config.url)?;
         let place = address.shown();
         let pool = pool(config, &address)?;
+        let trouble = Arc::default();
+        for client in pool.clients() {
+            tokio::spawn(listen(client.clone(), Arc::clone(&trouble)));
+        }
         let patience = Duration::from_millis(config.connect_timeout_ms.max(1));
         let failed = |error: &Error| faults::explain(error, &place, "connect");
         let opened = async {
@@ -67,12 +78,21 @@ impl Link {
             Err(OnlineStoreError::Away {
                 place: place.clone(),
                 what: "connect",
-                reason: format!("no answer within {} ms", patience.as_millis()),
+                reason: format!(
+                    "no answer within {} ms{}",
+                    patience.as_millis(),
+                    if address.tls {
+                        "; does it speak TLS?"
+                    } else {
+                        ""
+                    }
+                ),
             })
         })?;
         let link = Self {
             pool,
             place,
+            trouble,
             patience: Duration::from_millis(config.command_timeout_ms.max(1)),
             keys: Keys::new(&config.key_prefix),
             put_row,
@@ -130,6 +150,7 @@ impl Link {
             what,
             client,
             place: &self.place,
+            trouble: &self.trouble,
             until: Instant::now() + self.patience,
             pause: FIRST_PAUSE,
         }
@@ -141,6 +162,7 @@ pub(super) struct Patience<'a> {
     what: &'static str,
     client: &'a Client,
     place: &'a str,
+    trouble: &'a Trouble,
     until: Instant,
     pause: Duration,
 }
@@ -148,6 +170,7 @@ pub(super) struct Patience<'a> {
 impl Patience<'_> {
     /// Waits before the next try, or fails when there is none.
     pub(super) async fn pause(&mut self, error: &Error) -> Result<(), OnlineStoreError> {
+        let error = &self.cause(error);
         if !faults::is_passing(error) || Instant::now() + self.pause > self.until {
             return Err(self.explain(error));
         }
@@ -161,7 +184,34 @@ impl Patience<'_> {
     }
 
     pub(super) fn explain(&self, error: &Error) -> OnlineStoreError {
-        faults::explain(error, self.place, self.what)
+        faults::explain(&self.cause(error), self.place, self.what)
+    }
+
+    /// A command that waits for a connection in vain only says that it timed out: what keeps the
+    /// connection from being made says more.
+    fn cause(&self, error: &Error) -> Error {
+        let trouble = match error.kind() {
+            ErrorKind::Timeout | ErrorKind::Canceled => self.trouble.lock().clone(),
+            _ => None,
+        };
+        trouble.unwrap_or_else(|| error.clone())
+    }
+}
+
+async fn listen(client: Client, trouble: Trouble) {
+    let (mut errors, mut connections) = (client.error_rx(), client.reconnect_rx());
+    loop {
+        tokio::select! {
+            heard = errors.recv() => match heard {
+                Ok((error, _)) => *trouble.lock() = Some(error),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+            made = connections.recv() => match made {
+                Ok(_) | Err(RecvError::Lagged(_)) => *trouble.lock() = None,
+                Err(RecvError::Closed) => return,
+            },
+        }
     }
 }
 

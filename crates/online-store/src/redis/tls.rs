@@ -70,3 +70,32 @@ fn unusable<E: std::fmt::Display>(file: &Path) -> impl FnOnce(E) -> OnlineStoreE
         reason: error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("empty.pem");
+        std::fs::write(&empty, "not a certificate").unwrap();
+        let missing = folder.path().join("missing.pem");
+        let by_authority = |file: &Path| Config {
+            ca_file: Some(file.to_owned()),
+            ..Config::default()
+        };
+        let lonely = Config {
+            client_key_file: Some(missing.clone()),
+            ..Config::default()
+        };
+        for (config, file) in [
+            (by_authority(&empty), &empty),
+            (by_authority(&missing), &missing),
+            (lonely, &missing),
+        ] {
+            let message = connector(&config).unwrap_err().to_string();
+            assert!(message.contains(&file.display().to_string()), "{message}");
+        }
+    }
+}

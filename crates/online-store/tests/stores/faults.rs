@@ -17,7 +17,7 @@ use weir_online_store::{
     conformance::{model, row},
 };
 
-use crate::engine::{Reached, reach_own};
+use crate::engine::{Reached, reach_own, tell};
 
 /// Rows in a batch.
 const BATCH: i64 = 40;
@@ -176,4 +176,50 @@ fn a_sink_goes_on_after_a_failover_and_fills_what_the_replica_lacked() {
         return;
     };
     strike(&server, 1, |engine| engine.kill_node(1));
+}
+
+#[test]
+fn a_login_that_is_taken_away_is_named_and_given_back_is_used() {
+    let Some(server) = reach_own("redis") else {
+        return;
+    };
+    let config = Config {
+        command_timeout_ms: 500,
+        ..server.config.clone()
+    };
+    let store = OnlineStore::connect(&config).unwrap();
+    let admin = server
+        .config
+        .url
+        .replacen("://", "://admin:admin-secret@", 1);
+    let url = &server.config.url;
+    tell(
+        url,
+        "ACL",
+        &[
+            "SETUSER",
+            "admin",
+            "on",
+            ">admin-secret",
+            "~*",
+            "&*",
+            "+@all",
+        ],
+    );
+    tell(&admin, "ACL", &["SETUSER", "default", "off"]);
+    tell(&admin, "CLIENT", &["KILL", "TYPE", "normal"]);
+    let refused = std::iter::repeat_with(|| store.position(0).err())
+        .flatten()
+        .find(|error| !error.is_transient())
+        .unwrap();
+    let message = refused.to_string();
+    assert!(
+        message.contains("NOAUTH") && message.contains("ACL"),
+        "{message}"
+    );
+    tell(&admin, "ACL", &["SETUSER", "default", "on"]);
+    let answered = std::iter::repeat_with(|| store.position(0))
+        .find_map(Result::ok)
+        .unwrap();
+    assert_eq!(answered, None);
 }
