@@ -31,7 +31,7 @@ fn row(key: &str, minute: i64, source_partition: u32, version: u64, count: u64) 
     }
 }
 
-fn put(store: &MetricStore, fence: StoreFence, rows: &[WindowResult]) -> usize {
+fn put(store: &MetricStore, fence: StoreFence, rows: &[WindowResult]) {
     let progress = Progress {
         partition: 0,
         next_offset: 1,
@@ -78,20 +78,21 @@ fn found(
 /// The greater version wins, in whatever order rows come, and equal ones change nothing.
 pub fn the_greater_version_wins(store: &MetricStore) {
     let fence = store.raise_fence(0).unwrap();
-    assert_eq!(put(store, fence, &[row("64496", 1, 0, 20, 5)]), 1);
-    assert_eq!(
-        put(
-            store,
-            fence,
-            &[row("64496", 1, 0, 10, 1), row("64496", 1, 0, 20, 9)]
-        ),
-        0
-    );
-    assert_eq!(put(store, fence, &[row("64496", 1, 0, 31, 7)]), 1);
-    assert_eq!(
-        found(store, Keys::One("64496"), (0, 9), 9),
-        [("64496".to_owned(), 1, 7, true)]
-    );
+    let steps = [
+        (row("64496", 1, 0, 20, 5), 5),
+        (row("64496", 1, 0, 10, 1), 5),
+        (row("64496", 1, 0, 20, 5), 5),
+        (row("64496", 1, 0, 31, 7), 7),
+        (row("64496", 1, 0, 30, 6), 7),
+    ];
+    for (step, count) in steps {
+        let is_final = count == 7;
+        put(store, fence, &[step]);
+        assert_eq!(
+            found(store, Keys::One("64496"), (0, 9), 9),
+            [("64496".to_owned(), 1, count, is_final)]
+        );
+    }
 }
 
 /// Partials of several partitions are summed; the window is final when each of them is.

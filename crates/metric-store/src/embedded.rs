@@ -6,7 +6,7 @@ use prost::Message;
 use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use weir_events::{position::StoreFence, v1::WindowResult};
 
-use crate::{Keys, MetricStore, MetricStoreError, Progress, Query, Window};
+use crate::{Keys, MetricStore, MetricStoreError, Progress, Query, Window, window::gather};
 
 /// (aggregate, key, width, start, source partition).
 type RowKey<'a> = (&'a str, &'a str, i64, i64, u32);
@@ -55,27 +55,24 @@ impl Backend {
         &self,
         rows: &[WindowResult],
         progress: Progress,
-    ) -> Result<usize, MetricStoreError> {
+    ) -> Result<(), MetricStoreError> {
         let transaction = engine(self.database.begin_write(), WRITE)?;
         check_fence(&transaction, &progress)?;
         let horizon = raise_newest(&transaction, rows)?;
-        let written = {
+        {
             let mut table = engine(transaction.open_table(ROWS), WRITE)?;
             let mut ages = engine(transaction.open_table(AGES), WRITE)?;
-            let mut written = 0;
             for row in rows.iter().filter(|row| row.end_us > horizon) {
-                written += usize::from(put(&mut table, &mut ages, row)?);
+                put(&mut table, &mut ages, row)?;
             }
             sweep(&mut table, &mut ages, horizon)?;
-            written
-        };
+        }
         engine(
             engine(transaction.open_table(POSITIONS), WRITE)?
                 .insert(progress.partition, progress.next_offset),
             WRITE,
         )?;
-        engine(transaction.commit(), WRITE)?;
-        Ok(written)
+        engine(transaction.commit(), WRITE)
     }
 
     pub(crate) fn position(&self, partition: u32) -> Result<Option<i64>, MetricStoreError> {
@@ -194,21 +191,6 @@ impl Backend {
     }
 }
 
-/// Adds a partial to the last window when it is the same one, else as a new one; false when there
-/// is no room for a new one.
-fn gather(windows: &mut Vec<Window>, partial: WindowResult, horizon: i64, limit: usize) -> bool {
-    if partial.end_us <= horizon {
-        return true;
-    }
-    let full = windows.len() >= limit;
-    match windows.last_mut() {
-        Some(last) if last.same_window(&partial) => last.add(partial),
-        _ if full => return false,
-        _ => windows.push(Window::of(partial)),
-    }
-    true
-}
-
 fn check_fence(
     transaction: &WriteTransaction,
     progress: &Progress,
@@ -248,7 +230,7 @@ fn put(
     rows: &mut Table<'_, RowKey<'static>, &'static [u8]>,
     ages: &mut Table<'_, (i64, RowKey<'static>), ()>,
     row: &WindowResult,
-) -> Result<bool, MetricStoreError> {
+) -> Result<(), MetricStoreError> {
     let width = row.end_us.saturating_sub(row.start_us);
     let key = (
         &*row.aggregate,
@@ -259,7 +241,7 @@ fn put(
     );
     let stored = engine(rows.get(key), WRITE)?.map(|value| version(value.value()));
     if stored.is_some_and(|stored| stored >= row.version) {
-        return Ok(false);
+        return Ok(());
     }
     if stored.is_none() {
         engine(ages.insert((row.end_us, key), ()), WRITE)?;
@@ -268,7 +250,7 @@ fn put(
     value.reserve(row.encoded_len());
     row.encode_raw(&mut value);
     engine(rows.insert(key, value.as_slice()), WRITE)?;
-    Ok(true)
+    Ok(())
 }
 
 fn sweep(

@@ -6,10 +6,18 @@ use weir_embedded::EmbeddedError;
 #[derive(Debug, thiserror::Error)]
 pub enum MetricStoreError {
     /// No engine of this name is built in.
-    #[error("metric store: unknown scheme {scheme}:// (want file://)")]
+    #[error("metric store: unknown scheme {scheme}:// (want file://, cql:// or cqls://)")]
     Scheme {
         /// What stood before `://`.
         scheme: String,
+    },
+    /// The URL or a setting beside it cannot be right.
+    #[error("metric store: {url}: {reason}")]
+    Url {
+        /// The URL without who and password.
+        url: String,
+        /// What is wrong, and what is wanted.
+        reason: String,
     },
     /// The file could not be opened.
     #[error(transparent)]
@@ -22,6 +30,28 @@ pub enum MetricStoreError {
         /// What the engine said.
         source: Box<redb::Error>,
     },
+    /// The nodes do not answer, or cannot now: try again.
+    #[error("metric store: cannot {what}, {hosts} did not serve us: {reason}; check that the nodes are up")]
+    Away {
+        /// What was being done.
+        what: &'static str,
+        /// The contact points.
+        hosts: String,
+        /// What was seen.
+        reason: String,
+    },
+    /// The nodes say no: trying again is useless.
+    #[error("metric store: cannot {what}, {hosts} refused: {reason}; {next}")]
+    Refused {
+        /// What was being done.
+        what: &'static str,
+        /// The contact points.
+        hosts: String,
+        /// What they said.
+        reason: String,
+        /// What to do about it.
+        next: &'static str,
+    },
     /// Another writer has taken the partition.
     #[error("metric store: partition {partition} belongs to fence {current}, ours is {ours}")]
     Fenced {
@@ -31,6 +61,18 @@ pub enum MetricStoreError {
         ours: u64,
         /// The fence in the store.
         current: u64,
+    },
+    /// A row has a version that cannot be a write timestamp.
+    #[error(
+        "metric store: window of {aggregate}/{key} has version {version}, outside 1..2^63; its writer is broken"
+    )]
+    Version {
+        /// Name of the aggregate.
+        aggregate: String,
+        /// Key of the row.
+        key: String,
+        /// Its version.
+        version: u64,
     },
     /// A stored row is damaged, or was written by a newer version.
     #[error("metric store: window of {aggregate}/{key} cannot be read: {reason}")]
@@ -45,13 +87,15 @@ pub enum MetricStoreError {
 }
 
 impl MetricStoreError {
-    /// True when the same call may succeed later (a full disk, an I/O error).
+    /// True when the same call may succeed later (a full disk, an I/O error, nodes that are away,
+    /// overloaded or still starting).
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Engine { source, .. } if matches!(**source, redb::Error::Io(_))
-        )
+        match self {
+            Self::Engine { source, .. } => matches!(**source, redb::Error::Io(_)),
+            Self::Away { .. } => true,
+            _ => false,
+        }
     }
 
     pub(crate) fn engine<E: Into<redb::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {

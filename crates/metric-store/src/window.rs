@@ -110,3 +110,18 @@ impl Window {
         self.partials += 1;
     }
 }
+
+/// Adds a partial to the last window when it is the same one, else as a new one; false when there
+/// is no room for a new one.
+pub(crate) fn gather(windows: &mut Vec<Window>, partial: WindowResult, horizon: i64, limit: usize) -> bool {
+    if partial.end_us <= horizon {
+        return true;
+    }
+    let full = windows.len() >= limit;
+    match windows.last_mut() {
+        Some(last) if last.same_window(&partial) => last.add(partial),
+        _ if full => return false,
+        _ => windows.push(Window::of(partial)),
+    }
+    true
+}
