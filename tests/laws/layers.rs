@@ -53,7 +53,7 @@ const DRIVERS: [(&str, &[&str]); 10] = [
     ("sqlx", &["weir-record-store"]),
     ("parquet", &["weir-offline-store"]),
     ("arrow-array", &["weir-offline-store"]),
-    ("object_store", &["weir-objects", "weir-offline-store"]),
+    ("object_store", &["weir-objects"]),
     ("fred", &["weir-online-store"]),
     ("scylla", &["weir-metric-store"]),
     ("tokio-tungstenite", &["weir-ingest"]),

@@ -3,6 +3,8 @@
 //! redb locks its file, so two handles on one path cannot exist. Every room of the laptop's house
 //! that wants the same file gets the same handle; a second process is refused with its path named.
 
+pub mod portable;
+
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},

@@ -94,7 +94,7 @@ impl ObjectsError {
         let (place, doing) = (place.to_owned(), doing.to_owned());
         let reason = reason(&error);
         match &error {
-            E::NotFound { .. } if reason.contains("NoSuchBucket") => Self::Failed {
+            _ if reason.contains("NoSuchBucket") => Self::Failed {
                 place,
                 doing,
                 reason: format!("{reason}; make the bucket, or name another in url"),
@@ -104,11 +104,20 @@ impl ObjectsError {
                 doing,
                 reason,
             },
-            E::PermissionDenied { .. } | E::Unauthenticated { .. } => Self::Refused {
-                place,
-                doing,
-                reason,
-            },
+            // A refused list comes as any other failure.
+            _ if matches!(
+                error,
+                E::PermissionDenied { .. } | E::Unauthenticated { .. }
+            ) || ["401 ", "403 "]
+                .iter()
+                .any(|status| reason.starts_with(status)) =>
+            {
+                Self::Refused {
+                    place,
+                    doing,
+                    reason,
+                }
+            }
             E::Generic { .. } if reason.contains("certificate") => Self::Certificate {
                 place,
                 doing,

@@ -9,6 +9,7 @@ mod config;
 #[doc(hidden)]
 pub mod conformance;
 mod error;
+pub mod snapshots;
 mod upload;
 
 use std::{sync::Arc, time::Duration};

@@ -1,14 +1,13 @@
 //! Rows as columns: entity, event_timestamp (microseconds, UTC), version, synthetic, then one
 //! nullable column for each field of the view.
 
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 
 use arrow_array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt64Array,
 };
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use bytes::Bytes;
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
@@ -16,6 +15,7 @@ use parquet::{
 };
 use weir_events::position::Version;
 use weir_features::{Feature, FeatureRow, FeatureView, Value, ValueType};
+use weir_objects::Bytes;
 
 use crate::error::OfflineStoreError;
 
@@ -55,11 +55,12 @@ fn timestamps(values: impl Iterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from_iter(values).with_timezone("UTC"))
 }
 
-/// One Parquet file. The same rows give the same bytes.
+/// One Parquet file into `out`. The same rows give the same bytes.
 pub(crate) fn encode(
     view: &FeatureView,
     rows: &[&FeatureRow],
-) -> Result<Vec<u8>, OfflineStoreError> {
+    out: &mut (impl Write + Send),
+) -> Result<(), OfflineStoreError> {
     let values = rows
         .iter()
         .map(|row| view.values(row))
@@ -86,9 +87,10 @@ pub(crate) fn encode(
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_created_by("weir".to_owned())
         .build();
-    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties))?;
+    let mut writer = ArrowWriter::try_new(out, schema, Some(properties))?;
     writer.write(&batch)?;
-    Ok(writer.into_inner()?)
+    writer.close()?;
+    Ok(())
 }
 
 /// `FeatureView::values` has checked that each value is of the declared type.

@@ -1,35 +1,20 @@
 //! Why the offline store did not do what it was asked.
 
-use std::path::PathBuf;
-
 use weir_features::ViewError;
+use weir_objects::ObjectsError;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OfflineStoreError {
-    /// No store of this name is built in.
-    #[error("offline store: unknown scheme {scheme}:// (want file://)")]
-    Scheme {
-        /// What stood before `://`.
-        scheme: String,
-    },
-    /// The folder cannot be used.
-    #[error("offline store: cannot use {folder}")]
-    Folder {
-        /// Where the history was to be.
-        folder: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// A file could not be written, listed or read.
     #[error("offline store: {0}")]
-    Files(#[from] object_store::Error),
+    Files(#[from] ObjectsError),
     /// A row does not fit its view.
     #[error("offline store: {0}")]
     Row(#[from] ViewError),
     /// Rows could not be made into a file.
     #[error("offline store: cannot encode rows: {0}")]
-    Encode(#[from] parquet::errors::ParquetError),
+    Encode(parquet::errors::ParquetError),
     /// Columns could not be put together.
     #[error("offline store: {0}")]
     Columns(#[from] arrow_schema::ArrowError),
@@ -43,10 +28,28 @@ pub enum OfflineStoreError {
     },
 }
 
+impl From<parquet::errors::ParquetError> for OfflineStoreError {
+    /// The writer wraps what the objects below it say.
+    fn from(error: parquet::errors::ParquetError) -> Self {
+        use parquet::errors::ParquetError;
+        let ParquetError::External(source) = error else {
+            return Self::Encode(error);
+        };
+        let source = match source.downcast::<std::io::Error>() {
+            Ok(io) => match io.downcast::<ObjectsError>() {
+                Ok(objects) => return Self::Files(objects),
+                Err(io) => io.into(),
+            },
+            Err(other) => other,
+        };
+        Self::Encode(ParquetError::External(source))
+    }
+}
+
 impl OfflineStoreError {
-    /// True when the same call may succeed later (a full disk, an I/O error).
+    /// True when the same call may succeed later (the bucket is away, a full disk).
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Files(object_store::Error::Generic { .. }))
+        matches!(self, Self::Files(error) if error.is_transient())
     }
 }

@@ -1,21 +1,27 @@
-//! The history of features: every row that was ever derived, as Parquet by day.
+//! The history of features: every row that was ever derived, as Parquet by day, in a folder or on
+//! S3.
 //!
 //! A file is `view=<view>/day=YYYY-MM-DD/<partition>-<start>-<end>.parquet`, where the numbers are
 //! the range of offsets of `feature-rows` that it was made from. Its writer stores that range
-//! before the file, so that a restart writes the same range, the same bytes, to the same name; a
-//! file appears whole or not at all. Readers drop what is doubled by (entity, version).
-//! Calls block on a small runtime of their own: not for async threads.
+//! before the file, so that a restart writes the same range, the same bytes, to the same name: one
+//! that is there already is done. A file appears whole or not at all. Readers drop what is doubled
+//! by (entity, version). Calls block: not for async threads.
 
 mod columns;
+#[doc(hidden)]
+pub mod conformance;
 mod error;
 
-use std::{path::PathBuf, sync::Arc};
-
-use bytes::Bytes;
 pub use error::OfflineStoreError;
-use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path};
 use weir_events::time::{DAY_US, rfc3339};
 use weir_features::{FeatureRow, FeatureView};
+use weir_objects::{Bytes, Objects};
+
+/// Where the history is: see [`weir_objects::Config`]. No URL = [`DEFAULT_URL`].
+pub use weir_objects::Config;
+
+/// Where the history is kept when nobody says.
+pub const DEFAULT_URL: &str = "file://weir-data/history";
 
 /// Offsets of one partition of `feature-rows`: `start..end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,47 +35,40 @@ pub struct OffsetRange {
 }
 
 /// All rows of all views. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct OfflineStore {
-    files: Arc<LocalFileSystem>,
-    runtime: Arc<tokio::runtime::Runtime>,
+    files: Objects,
 }
 
 impl OfflineStore {
-    /// Opens, or makes, the store at `url`: `file:///folder` (or a bare path).
+    /// [`OfflineStore::connect`] with only a URL.
     ///
     /// # Errors
-    /// When the scheme is unknown or the folder cannot be made.
+    /// As [`OfflineStore::connect`].
     pub fn open(url: &str) -> Result<Self, OfflineStoreError> {
-        let folder = match url.split_once("://") {
-            None => PathBuf::from(url),
-            Some(("file", path)) => PathBuf::from(path),
-            Some((scheme, _)) => {
-                return Err(OfflineStoreError::Scheme {
-                    scheme: scheme.to_owned(),
-                });
-            }
-        };
-        let unusable = |source| OfflineStoreError::Folder {
-            folder: folder.clone(),
-            source,
-        };
-        std::fs::create_dir_all(&folder).map_err(unusable)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(unusable)?;
-        let files = LocalFileSystem::new_with_prefix(&folder)?.with_fsync(true);
-        Ok(Self {
-            files: Arc::new(files),
-            runtime: Arc::new(runtime),
-        })
+        Self::connect(&Config::at(url))
+    }
+
+    /// Opens, or makes, the folder; or asks the bucket whether we may use it.
+    ///
+    /// # Errors
+    /// When a setting cannot work, the folder cannot be made, or the bucket is missing, refuses us
+    /// or (transient) does not answer.
+    pub fn connect(config: &Config) -> Result<Self, OfflineStoreError> {
+        let mut config = config.clone();
+        if config.url.is_empty() {
+            DEFAULT_URL.clone_into(&mut config.url);
+        }
+        let files = Objects::connect(&config)?;
+        Ok(Self { files })
     }
 
     /// Writes the rows of one view that came from one range, a file for each day of event time.
-    /// The same rows and range give the same bytes under the same names.
+    /// The same rows and range give the same bytes under the same names; a file that is there is
+    /// left as it is.
     ///
     /// # Errors
-    /// When a row does not fit the view, or the folder cannot be written.
+    /// When a row does not fit the view, or a file cannot be written.
     pub fn write(
         &self,
         view: &FeatureView,
@@ -96,9 +95,10 @@ impl OfflineStore {
                 "view={}/day={date}/{partition}-{start}-{end}.parquet",
                 view.name
             );
-            let bytes = columns::encode(view, day)?;
-            self.runtime
-                .block_on(self.files.put(&Path::from(name), bytes.into()))?;
+            let mut upload = self.files.upload(&name);
+            columns::encode(view, day, &mut upload)?;
+            // One that is there came from the same rows: its writer died before it could say so.
+            upload.finish_new()?;
         }
         Ok(())
     }
@@ -110,12 +110,8 @@ impl OfflineStore {
     /// When a file cannot be read.
     pub fn read_all(&self, view: &FeatureView) -> Result<Vec<FeatureRow>, OfflineStoreError> {
         let mut rows = Vec::new();
-        for path in self.paths(view)? {
-            let bytes = self.runtime.block_on(async {
-                let file = self.files.get(&path).await?;
-                file.bytes().await
-            })?;
-            rows.extend(columns::decode(view, path.as_ref(), bytes)?);
+        for file in self.files(view)? {
+            rows.extend(columns::decode(view, &file, self.read(&file)?)?);
         }
         rows.sort_by(|a: &FeatureRow, b| (&a.entity, a.version).cmp(&(&b.entity, b.version)));
         rows.dedup_by(|a, b| (&a.entity, a.version) == (&b.entity, b.version));
@@ -127,8 +123,8 @@ impl OfflineStore {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn files(&self, view: &FeatureView) -> Result<Vec<String>, OfflineStoreError> {
-        let paths = self.paths(view)?;
-        Ok(paths.iter().map(ToString::to_string).collect())
+        let listed = self.files.list(&format!("view={}", view.name))?;
+        Ok(listed.into_iter().map(|file| file.name).collect())
     }
 
     /// The bytes of one of [`OfflineStore::files`].
@@ -136,26 +132,11 @@ impl OfflineStore {
     /// # Errors
     /// When it cannot be read.
     pub fn read(&self, file: &str) -> Result<Bytes, OfflineStoreError> {
-        let path = Path::from(file);
-        let bytes = self.runtime.block_on(async {
-            let file = self.files.get(&path).await?;
-            file.bytes().await
-        })?;
-        Ok(bytes)
-    }
-
-    fn paths(&self, view: &FeatureView) -> Result<Vec<Path>, OfflineStoreError> {
-        let mut paths = Vec::new();
-        let days = Path::from(format!("view={}", view.name));
-        self.runtime.block_on(async {
-            let listed = self.files.list_with_delimiter(Some(&days)).await?;
-            for day in listed.common_prefixes {
-                let files = self.files.list_with_delimiter(Some(&day)).await?;
-                paths.extend(files.objects.into_iter().map(|file| file.location));
-            }
-            Ok::<_, object_store::Error>(())
-        })?;
-        paths.sort();
-        Ok(paths)
+        self.files
+            .get(file)?
+            .ok_or_else(|| OfflineStoreError::Corrupt {
+                file: file.to_owned(),
+                reason: "it is not there any more".to_owned(),
+            })
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Stops with the process.
-pub struct Busy {
+pub(crate) struct Busy {
     address: SocketAddr,
     left: Arc<AtomicU32>,
     said: Arc<AtomicU32>,
@@ -21,7 +21,7 @@ const ANSWER: &str = "HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\
 
 impl Busy {
     /// In front of `http://host:port`.
-    pub fn start(url: &str) -> Self {
+    pub(crate) fn start(url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let behind = url.strip_prefix("http://").unwrap().to_owned();
         let busy = Self {
@@ -40,17 +40,17 @@ impl Busy {
         busy
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The next `times` requests get 503.
-    pub fn refuse(&self, times: u32) {
+    pub(crate) fn refuse(&self, times: u32) {
         self.left.store(times, Ordering::SeqCst);
     }
 
     /// Answers of 503 so far.
-    pub fn refused(&self) -> u32 {
+    pub(crate) fn refused(&self) -> u32 {
         self.said.load(Ordering::SeqCst)
     }
 }
