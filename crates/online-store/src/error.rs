@@ -78,8 +78,8 @@ pub enum OnlineStoreError {
     },
     /// No safe connection.
     #[error(
-        "online store at {place}: TLS failed: {reason}; check ca_file, the host name in the URL and \
-         the server's certificate"
+        "online store at {place}: TLS failed: {reason}; check ca_file, client_cert_file, the host name \
+         in the URL and the server's certificate"
     )]
     Tls {
         /// Host and port.
