@@ -3,10 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     io,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
 use parking_lot::Mutex;

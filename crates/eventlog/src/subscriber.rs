@@ -7,6 +7,7 @@
 //! waits for it. On [`Next::Revoked`] it finishes, checkpoints, commits and returns; the partition
 //! is given back afterwards. On [`Next::Lost`] another may own it already: publish nothing.
 
+mod joining;
 mod members;
 mod partition;
 mod waiting;
@@ -22,7 +23,8 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use weir_events::topics::Topic;
 
-use crate::{EventLog, LogError, kafka::group::Member};
+use crate::{EventLog, LogError};
+use joining::Joining;
 use members::Members;
 use partition::Signal;
 pub use partition::{Assignment, Next};
@@ -90,15 +92,13 @@ impl Subscriber {
     /// the subscriber as failed: its partition stands still, the others go on until `stop`.
     ///
     /// # Errors
-    /// When the client cannot be made.
+    /// When the operating system refuses a thread.
     pub fn start(
         log: &EventLog,
         group: &str,
         topic: Topic,
         task: impl Fn(Assignment) -> Result<(), TaskError> + Send + Sync + 'static,
     ) -> Result<Self, LogError> {
-        let instance = log.instance(group);
-        let member = Member::join(log, group, topic, &log.membership(instance.as_ref()))?;
         let shared = Arc::new(Shared::default());
         let watch = Watch {
             log: log.clone(),
@@ -106,19 +106,20 @@ impl Subscriber {
             topic,
             shared: Arc::clone(&shared),
         };
-        let members = Members::new(
-            log.clone(),
-            group,
+        let joining = Joining {
+            log: log.clone(),
+            group: group.to_owned(),
             topic,
-            member,
-            instance,
-            Arc::new(task),
-            Arc::clone(&shared),
-        );
+            instance: log.instance(group),
+            shared: Arc::clone(&shared),
+        };
         let thread = spawn(format!("{group}-poll"), {
             let shared = Arc::clone(&shared);
+            let task = Arc::new(task);
             move || {
-                members.run();
+                if let Some(member) = joining.join() {
+                    Members::new(joining, member, task).run();
+                }
                 shared.leave();
             }
         })?;

@@ -17,7 +17,10 @@ use super::{
     group::{OUR_MARK, trace_of},
     reader_config, refused, signed,
 };
-use crate::{EventLog, LogError, Record, schema::unframe};
+use crate::{EventLog, LogError, Record, Trouble, schema::unframe};
+
+/// A client that has failed is listened to until it has been silent for so long.
+const HEAR_OUT: Duration = Duration::from_millis(20);
 
 /// A position that a group has committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +57,7 @@ impl Lookup {
         self.serve();
         self.consumer
             .fetch_watermarks(topic, signed(partition), REQUEST)
-            .map_err(|error| self.failed(format!("range of {topic}/{partition}"), &error))
+            .map_err(|error| self.refused(topic, partition, &error))
             .inspect(|_| self.consumer.context().well())
     }
 
@@ -196,9 +199,20 @@ impl Lookup {
         }
     }
 
+    /// Why a range was refused. A topic that we may not see is first called unknown.
+    fn refused(&self, topic: &str, partition: u32, error: &KafkaError) -> LogError {
+        let error = self.failed(format!("range of {topic}/{partition}"), error);
+        if error.trouble() != Trouble::Missing {
+            return error;
+        }
+        self.partitions(topic).err().unwrap_or(error)
+    }
+
     /// The request failed; what the client has said meanwhile tells why.
     fn failed(&self, what: String, error: &KafkaError) -> LogError {
-        self.serve();
+        if let Some(_one_at_a_time) = self.reading.try_lock() {
+            while self.consumer.poll(HEAR_OUT).is_some() {}
+        }
         self.consumer.context().failed(what, error)
     }
 

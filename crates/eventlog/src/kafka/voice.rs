@@ -152,7 +152,11 @@ impl ClientContext for Voice {
         if matches!(code, Some(RDKafkaErrorCode::PartitionEOF)) {
             return;
         }
-        let trouble = trouble_of(&error);
+        let trouble = match trouble_of(&error) {
+            // A peer that refuses our certificate, or speaks no TLS, just hangs up.
+            Trouble::Away if reason.contains("SSL") => Trouble::Credentials,
+            trouble => trouble,
+        };
         // The producer reports each error twice, and an unreachable broker many times.
         if self.complain(reason, trouble) {
             let next = trouble.next_step();

@@ -11,12 +11,12 @@ use weir_events::topics::Topic;
 
 use super::{
     Shared, Task, TaskError,
+    joining::Joining,
     partition::{Assignment, Phase, Signal},
 };
 use crate::{
     EventLog, LogError, Trouble,
     kafka::group::{Decision, Ending, Member},
-    log::Instance,
 };
 
 /// How long a task may take to finish after a revocation, and never more than a fifth of
@@ -49,8 +49,7 @@ pub(super) struct Members {
     group: String,
     topic: Topic,
     member: Member,
-    /// Under which name, where members are static.
-    instance: Option<Instance>,
+    joining: Joining,
     task: Arc<Task>,
     shared: Arc<Shared>,
     /// When the client, which can do nothing more, is made anew.
@@ -68,23 +67,15 @@ pub(super) struct Members {
 }
 
 impl Members {
-    pub(super) fn new(
-        log: EventLog,
-        group: &str,
-        topic: Topic,
-        member: Member,
-        instance: Option<Instance>,
-        task: Arc<Task>,
-        shared: Arc<Shared>,
-    ) -> Self {
+    pub(super) fn new(joining: Joining, member: Member, task: Arc<Task>) -> Self {
         Self {
-            log,
-            group: group.to_owned(),
-            topic,
+            log: joining.log.clone(),
+            group: joining.group.clone(),
+            topic: joining.topic,
+            shared: Arc::clone(&joining.shared),
+            joining,
             member,
-            instance,
             task,
-            shared,
             rejoin: None,
             patience: REJOIN,
             ended: false,
@@ -153,17 +144,14 @@ impl Members {
             lost: true,
         });
         match ending {
-            Ending::NoNewProtocol if self.log.fall_back() => {
+            Ending::NoNewProtocol => {
                 tracing::info!(
                     group = self.group,
-                    "the broker has no group protocol `consumer`: going on with the classic one"
+                    "the brokers refuse the group protocol `consumer`: going on with the classic one"
                 );
+                self.log.fall_back();
                 self.rejoin = Some(Instant::now());
             }
-            Ending::NoNewProtocol => self.end(
-                "the broker has no group protocol `consumer`, which needs Kafka 4.0; write \
-                 group_protocol = \"auto\"",
-            ),
             Ending::Wait(reason) => {
                 let waiting = &self.shared.waiting;
                 waiting.member(&self.group, Trouble::Permission, &reason);
@@ -179,8 +167,7 @@ impl Members {
     }
 
     fn join_again(&mut self) {
-        let membership = self.log.membership(self.instance.as_ref());
-        match Member::join(&self.log, &self.group, self.topic, &membership) {
+        match self.joining.try_join() {
             Ok(member) => {
                 // The old one carries out by itself what is still decided for it.
                 self.member.close();

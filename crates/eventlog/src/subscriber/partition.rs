@@ -276,6 +276,13 @@ impl Assignment {
         }
     }
 
+    /// Where something else has moved the group's position to, as seen by `resume_at` or since.
+    /// It has no effect; a warning has said what would have.
+    #[must_use]
+    pub fn moved_to(&self) -> Option<i64> {
+        self.signal.state.lock().moved_to
+    }
+
     /// Tells the client once in a while to read on where it was refused: nothing else shows that
     /// it may again when nothing new is written.
     fn read_again(&mut self, position: i64) {

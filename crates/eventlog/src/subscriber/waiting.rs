@@ -51,13 +51,14 @@ impl Waiting {
         self.settle(|reasons| reasons.member = None);
     }
 
-    /// The brokers have answered: neither are they away, nor do they refuse our name.
-    pub(super) fn answered(&self) {
+    /// The brokers have answered what only members of the group may ask: they are not away, and
+    /// know us. A member without a partition is not sure to be let in again.
+    pub(super) fn answered(&self, has_partitions: bool) {
         self.settle(|reasons| {
             let over = [Trouble::Away, Trouble::Credentials];
             reasons
                 .member
-                .take_if(|(trouble, _)| over.contains(trouble));
+                .take_if(|(trouble, _)| has_partitions || over.contains(trouble));
         });
     }
 
@@ -106,7 +107,7 @@ mod tests {
         waiting.member("g", Trouble::Away, "all down");
         waiting.partition("t", 3, &refused());
         assert_eq!(waiting.text().as_deref(), Some("all down"));
-        waiting.answered();
+        waiting.answered(false);
         assert_eq!(waiting.text().as_deref(), Some("read t: refused"));
         waiting.read(2);
         assert!(waiting.text().is_some());
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(waiting.text(), None);
 
         waiting.member("g", Trouble::Permission, "no access");
-        waiting.answered();
+        waiting.answered(false);
         assert!(waiting.text().is_some(), "an answer is not an access");
         waiting.joined();
         assert_eq!(waiting.text(), None);

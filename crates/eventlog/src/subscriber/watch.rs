@@ -36,7 +36,10 @@ impl Watch {
                 continue;
             }
             match self.look(&mut counted) {
-                Ok(()) => self.shared.waiting.answered(),
+                Ok(()) => {
+                    let has_partitions = !self.shared.held.lock().is_empty();
+                    self.shared.waiting.answered(has_partitions);
+                }
                 Err(error) if error.trouble() == Trouble::Other => {
                     self.shared.fail(&error.to_string());
                 }

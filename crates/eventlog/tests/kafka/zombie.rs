@@ -1,0 +1,149 @@
+//! A process that stands still for longer than its session: others take over, and when it goes on
+//! it learns that nothing is its own before it does anything.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use weir_eventlog::{EventLog, GroupProtocol, LogConfig, Next, Subscriber, admin};
+use weir_events::topics::{BGP_CONFLICTS, Topic};
+
+use crate::harness::{PATIENCE, Seen, Watched, append, embedded, fresh, publisher, reader, topic};
+
+const PLACE: &str = "WEIR_TEST_ZOMBIE";
+
+fn log(bootstrap: &str, group_protocol: GroupProtocol) -> EventLog {
+    EventLog::kafka(LogConfig {
+        bootstrap_servers: bootstrap.to_owned(),
+        group_protocol,
+        session_timeout_ms: Some(6_000),
+        ..LogConfig::default()
+    })
+    .unwrap()
+}
+
+/// What the other process runs: a member that tells what happens to it. Without a place, nothing.
+#[test]
+#[expect(clippy::print_stdout, reason = "this is how it tells its parent")]
+fn the_other_process() {
+    let Ok(place) = std::env::var(PLACE) else {
+        return;
+    };
+    let parts: Vec<&str> = place.split('|').collect();
+    let protocol = match parts[1] {
+        "consumer" => GroupProtocol::Consumer,
+        _ => GroupProtocol::Classic,
+    };
+    let topic = Topic {
+        name: parts[2].to_owned().leak(),
+        partitions: 1,
+        ..BGP_CONFLICTS
+    };
+    let _member = Subscriber::start(&log(parts[0], protocol), parts[3], topic, |mut task| {
+        task.resume_at(0)?;
+        println!("reads");
+        loop {
+            match task.next(10, PATIENCE)? {
+                // A zombie would tell this of records that are another's.
+                Next::Batch(batch) => {
+                    println!("has {}", batch.next_offset());
+                    task.commit(batch.next_offset());
+                }
+                Next::Idle => {}
+                Next::Revoked | Next::Lost => {
+                    println!("lost");
+                    return Ok(());
+                }
+            }
+        }
+    })
+    .unwrap();
+    // Until the parent kills it.
+    loop {
+        std::thread::park();
+    }
+}
+
+struct Other {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Other {
+    fn start(place: &str) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "zombie::the_other_process", "--nocapture"])
+            .env(PLACE, place)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// What it says until `last`, which is among it.
+    fn says(&mut self, last: &str) -> Vec<String> {
+        let mut said = Vec::new();
+        loop {
+            let mut line = String::new();
+            assert!(
+                self.lines.read_line(&mut line).unwrap() > 0,
+                "it ended: {said:?}"
+            );
+            said.push(line.trim().to_owned());
+            if said.last().is_some_and(|line| line.ends_with(last)) {
+                return said;
+            }
+        }
+    }
+}
+
+fn stands_still(bootstrap: &str, protocol: GroupProtocol, word: &str) {
+    let topic = topic(bootstrap, "zombie", 1);
+    let group = fresh("group");
+    let place = [bootstrap, word, topic.name, &group].join("|");
+    let mut other = Other::start(&place);
+    other.says("reads");
+    let log = log(bootstrap, protocol);
+    let writer = publisher(&log);
+    append(&writer, &topic, 0..3);
+    other.says("has 3");
+
+    other.signal("-STOP");
+    let seen = Watched::<Seen>::new();
+    let member = reader(&log, &group, topic, 1, &seen);
+    seen.wait("taken over", |seen| seen.shares() == [1]);
+    append(&writer, &topic, 3..10);
+    writer.flush(PATIENCE).unwrap();
+    seen.wait("all of it", |seen| seen.records.contains_key(&(0, 9)));
+
+    other.signal("-CONT");
+    let said = other.says("lost");
+    assert_eq!(said, ["lost"], "it has done nothing before");
+    assert_eq!(admin::committed(&log, &group, &topic).unwrap(), [Some(10)]);
+    drop(other);
+    member.stop(PATIENCE).unwrap();
+}
+
+#[test]
+fn a_process_that_stood_still_does_nothing_before_it_learns_that_it_has_lost() {
+    embedded(|address| stands_still(address, GroupProtocol::Auto, "classic"));
+    if let Some(engine) = weir_engines::engine("kafka") {
+        stands_still(engine.url(), GroupProtocol::Classic, "classic");
+        stands_still(engine.url(), GroupProtocol::Consumer, "consumer");
+    }
+}
