@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use weir_eventlog::{EventLog, LogConfig, LogError, admin};
+use weir_eventlog::{EventLog, LogConfig, LogError, admin, schema};
 use weir_events::topics::{BGP_CONFLICTS, BGP_UPDATES};
 use weir_lifecycle::{
     NotStarted, Part, causes,
@@ -37,6 +37,7 @@ pub const PROGRAM: Program = Program {
 #[serde(default, deny_unknown_fields)]
 struct Tables {
     kafka: LogConfig,
+    schema_registry: schema::Config,
     record_store: weir_record_store::Config,
     checkpoint_store: weir_objects::Config,
     conflict_detector: Config,
@@ -76,7 +77,10 @@ impl Service for Process {
 
     fn start(&self, site: &Site) -> Result<Running, NotStarted> {
         let Self(tables) = self;
-        let log = EventLog::kafka(tables.kafka.clone()).map_err(log_refused)?;
+        let log = EventLog::kafka(tables.kafka.clone())
+            .map_err(log_refused)?
+            .with_schemas(&tables.schema_registry)
+            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
         for topic in [BGP_UPDATES, BGP_CONFLICTS] {
             admin::end_offsets(&log, &topic).map_err(log_refused)?;
         }

@@ -1,11 +1,16 @@
 //! Settings of the feature materializer and its two sinks.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
-/// What may be tuned. Where the state and the stores lie is given to [`crate::start`].
+/// What may be tuned. Where the stores lie is given to [`crate::start`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Folder of the tasks' state, for one process alone; absent = `feature-materializer` in the
+    /// data folder. The all-in-one keeps it in the stream's folder.
+    pub state: Option<PathBuf>,
     /// Records taken from the log at once.
     pub batch: usize,
     /// Milliseconds between commits of a task's state.
@@ -23,6 +28,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            state: None,
             batch: 4096,
             checkpoint_ms: 1000,
             checkpoint_records: 50_000,

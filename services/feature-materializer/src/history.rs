@@ -15,15 +15,16 @@ use std::{
 
 use rustc_hash::FxHashMap;
 use weir_eventlog::{
-    Assignment, DeadLetters, LogError, Next, Publisher, RecordRef, TaskError, status::StatusBoard,
+    Assignment, Batch, DeadLetters, LogError, Next, Publisher, RecordRef, TaskError,
+    status::StatusBoard,
 };
 use weir_events::{
     position::{StoreFence, Version},
     topics::FEATURE_ROWS,
 };
 use weir_features::{FeatureRow, FeatureView};
-use weir_lifecycle::crash_point;
-use weir_offline_store::{OfflineStore, OffsetRange};
+use weir_lifecycle::{Outlet, crash_point};
+use weir_offline_store::{OfflineStore, OfflineStoreError, OffsetRange};
 
 use self::ledger::Ledger;
 pub use self::ledger::LedgerError;
@@ -36,6 +37,7 @@ pub(crate) struct HistoryWriter {
     pub(crate) config: Config,
     pub(crate) views: Vec<FeatureView>,
     pub(crate) store: OfflineStore,
+    pub(crate) outlet: Outlet,
     pub(crate) ledger: PathBuf,
     pub(crate) publisher: Publisher,
     pub(crate) dead_letters: DeadLetters,
@@ -85,30 +87,21 @@ impl HistoryWriter {
         let idle = Duration::from_millis(self.config.history_idle_ms);
         let mut quiet = Instant::now();
         loop {
-            match assignment.next(self.config.batch, SILENCE.min(idle))? {
+            let goes_on = match assignment.next(self.config.batch, SILENCE.min(idle))? {
                 Next::Batch(batch) => {
                     quiet = Instant::now();
-                    for record in batch.iter() {
-                        pile.add(&record)?;
-                        if pile.is_full() {
-                            pile.flush(&assignment)?;
-                        }
-                    }
+                    pile.take(&batch, &assignment)?
                 }
                 Next::Idle => {
                     let silent = assignment.at_end() && quiet.elapsed() >= idle;
-                    if silent && pile.must_end.is_none() {
-                        pile.flush(&assignment)?;
-                    }
+                    !(silent && pile.must_end.is_none()) || pile.flush(&assignment)?
                 }
                 // What is piled up stays in the log.
-                Next::Revoked | Next::Lost => {
-                    self.board.forget(FEATURE_ROWS.name, partition);
-                    return Ok(());
-                }
-            }
-            if pile.is_due() {
-                pile.flush(&assignment)?;
+                Next::Revoked | Next::Lost => false,
+            };
+            if !goes_on || (pile.is_due() && !pile.flush(&assignment)?) {
+                self.board.forget(FEATURE_ROWS.name, partition);
+                return Ok(());
             }
         }
     }
@@ -133,6 +126,17 @@ struct Pile<'a> {
 }
 
 impl Pile<'_> {
+    /// False = the partition was taken away.
+    fn take(&mut self, batch: &Batch, assignment: &Assignment) -> Result<bool, TaskError> {
+        for record in batch.iter() {
+            self.add(&record)?;
+            if self.is_full() && !self.flush(assignment)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn add(&mut self, record: &RecordRef<'_>) -> Result<(), TaskError> {
         self.next = record.offset + 1;
         let dead_letters = &self.of.dead_letters;
@@ -186,10 +190,11 @@ impl Pile<'_> {
         self.must_end.is_none() && self.next > self.start && self.since.elapsed() >= limit
     }
 
-    fn flush(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
+    /// Writes what is piled up; false = the partition was taken away while the store was.
+    fn flush(&mut self, assignment: &Assignment) -> Result<bool, TaskError> {
         self.since = Instant::now();
         if self.next == self.start {
-            return Ok(());
+            return Ok(true);
         }
         self.of.publisher.flush(ACKNOWLEDGED_WITHIN)?;
         let range = OffsetRange {
@@ -207,7 +212,15 @@ impl Pile<'_> {
             }
             for view in &self.of.views {
                 if let Some(rows) = by_view.remove(&view.name) {
-                    self.of.store.write(view, range, &rows)?;
+                    let written = self.of.outlet.insist(
+                        OfflineStoreError::is_transient,
+                        |wait| assignment.pause(wait),
+                        || self.of.store.write(view, range, &rows),
+                    )?;
+                    // Taken away: who has the partition now reads the same range from the log.
+                    if written.is_none() {
+                        return Ok(false);
+                    }
                     self.written += rows.len() as u64;
                 }
             }
@@ -223,6 +236,6 @@ impl Pile<'_> {
         let board = &self.of.board;
         board.position(FEATURE_ROWS.name, self.partition, self.next, self.next);
         board.set("rows_out", self.partition, self.written);
-        Ok(())
+        Ok(true)
     }
 }

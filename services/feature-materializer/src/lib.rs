@@ -15,6 +15,7 @@ mod config;
 mod fold;
 mod history;
 mod online;
+pub mod process;
 mod run;
 mod session;
 mod task;

@@ -1,5 +1,6 @@
 //! The online writer: rows from `feature-rows` into the online store, each batch with its place
-//! in the log in one transaction. It keeps no state of its own.
+//! in the log under one fence. It keeps no state of its own. While the store is away it waits, and
+//! nothing passes it; incidents go their own way meanwhile.
 
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use weir_eventlog::{
 };
 use weir_events::{topics::FEATURE_ROWS, v1};
 use weir_features::{FeatureRow, wire};
-use weir_lifecycle::crash_point;
-use weir_online_store::{OnlineStore, Progress};
+use weir_lifecycle::{Outlet, crash_point};
+use weir_online_store::{OnlineStore, OnlineStoreError, Progress};
 
 use crate::{config::Config, task::ACKNOWLEDGED_WITHIN};
 
@@ -20,6 +21,7 @@ const SILENCE: Duration = Duration::from_millis(200);
 pub(crate) struct OnlineWriter {
     pub(crate) config: Config,
     pub(crate) store: OnlineStore,
+    pub(crate) outlet: Outlet,
     pub(crate) publisher: Publisher,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) board: StatusBoard,
@@ -29,8 +31,14 @@ impl OnlineWriter {
     /// Runs until the partition is taken away.
     pub(crate) fn run(&self, mut assignment: Assignment) -> Result<(), TaskError> {
         let partition = assignment.partition();
-        let fence = self.store.raise_fence(partition)?;
-        let start = match self.store.position(partition)? {
+        let Some((fence, stored)) = self.insist(&assignment, |store| {
+            let fence = store.raise_fence(partition)?;
+            Ok((fence, store.position(partition)?))
+        })?
+        else {
+            return Ok(());
+        };
+        let start = match stored {
             Some(position) => position,
             None => assignment.log_range()?.0,
         };
@@ -53,7 +61,12 @@ impl OnlineWriter {
                         fence,
                     };
                     crash_point("online.put.before");
-                    let written = self.store.put_many(&rows, progress)?;
+                    let written =
+                        self.insist(&assignment, |store| store.put_many(&rows, progress))?;
+                    let Some(written) = written else {
+                        self.board.forget(FEATURE_ROWS.name, partition);
+                        return Ok(());
+                    };
                     crash_point("online.put.after");
                     assignment.commit(next_offset);
                     rows_in += rows.len() as u64;
@@ -70,6 +83,21 @@ impl OnlineWriter {
                 }
             }
         }
+    }
+}
+
+impl OnlineWriter {
+    /// While the store is away; `None` = the partition was taken away meanwhile.
+    fn insist<T>(
+        &self,
+        assignment: &Assignment,
+        mut work: impl FnMut(&OnlineStore) -> Result<T, OnlineStoreError>,
+    ) -> Result<Option<T>, OnlineStoreError> {
+        self.outlet.insist(
+            OnlineStoreError::is_transient,
+            |wait| assignment.pause(wait),
+            || work(&self.store),
+        )
     }
 }
 

@@ -1,12 +1,17 @@
 //! Start and stop: one materializer and its two sinks, each with a group of its own.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use weir_eventlog::{
     DeadLetters, EventLog, LogError, Publisher, PublisherOptions, Subscriber,
     status::{Reporter, StatusBoard},
 };
 use weir_events::topics::{BGP_MESSAGES, FEATURE_ROWS};
+use weir_lifecycle::{Health, Outlet};
+use weir_objects::Objects;
 use weir_offline_store::OfflineStore;
 use weir_online_store::OnlineStore;
 
@@ -36,12 +41,16 @@ pub struct Place {
     pub stream: String,
     /// The stream is made up.
     pub synthetic: bool,
+    /// Where copies of the state go, for processes on other machines; none = nowhere.
+    pub copies: Option<Objects>,
+    /// Where the two writers say whether their stores answer.
+    pub health: Health,
 }
 
 /// Why the service could not start.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot start the feature materializer: {0}")]
-pub struct StartError(#[from] LogError);
+pub struct StartError(#[from] pub LogError);
 
 /// The service while it runs.
 pub struct Running {
@@ -76,6 +85,7 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
     let online = OnlineWriter {
         config: config.clone(),
         store: place.online,
+        outlet: Outlet::new("online-store", place.health.register("online-store")),
         dead_letters: DeadLetters::new(publisher.clone(), ONLINE_GROUP),
         publisher: publisher.clone(),
         board: online,
@@ -84,6 +94,7 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
         config: config.clone(),
         views: views::all(),
         store: place.history,
+        outlet: Outlet::new("offline-store", place.health.register("offline-store")),
         ledger: place.state.join("history.redb"),
         dead_letters: DeadLetters::new(publisher.clone(), HISTORY_GROUP),
         publisher,
@@ -112,18 +123,19 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
 }
 
 impl Running {
-    /// Finishes what is in hand and gives every partition back: the materializer first.
+    /// Finishes what is in hand and gives every partition back, the materializer first; all of it
+    /// within `deadline`.
     ///
     /// # Errors
     /// The first failure, once all three were told to stop.
     pub fn stop(self, deadline: Duration) -> Result<(), LogError> {
+        let until = Instant::now() + deadline;
         let mut outcome = Ok(());
         for subscriber in self.subscribers {
-            let stopped = subscriber.stop(deadline);
-            if outcome.is_ok() {
-                outcome = stopped;
-            }
+            let stopped = subscriber.stop(until.saturating_duration_since(Instant::now()));
+            outcome = outcome.and(stopped);
         }
+        self.reporters.iter().for_each(Reporter::end);
         drop(self.reporters);
         outcome
     }
@@ -144,5 +156,11 @@ impl Running {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.subscribers.iter().find_map(Subscriber::failure)
+    }
+
+    /// Why nothing is read for now.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.subscribers.iter().find_map(Subscriber::waiting)
     }
 }

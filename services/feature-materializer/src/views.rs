@@ -1,11 +1,6 @@
-//! The registry of our own feature views: a view is a file beside this one and a line in it.
+//! How our own feature views are folded: a view is a file beside this one; what it is called and
+//! which fields it has is declared in `weir_features::declared`.
 
 pub mod bgp_session_features;
 
-use weir_features::FeatureView;
-
-/// Every view, by name.
-#[must_use]
-pub fn all() -> Vec<FeatureView> {
-    vec![bgp_session_features::definition()]
-}
+pub use weir_features::declared::all;

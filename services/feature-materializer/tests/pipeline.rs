@@ -23,6 +23,7 @@ use weir_events::{
 };
 use weir_feature_materializer::{Config, Place, Running, start, views};
 use weir_features::{FeatureRow, Value};
+use weir_lifecycle::Health;
 use weir_offline_store::OfflineStore;
 use weir_online_store::OnlineStore;
 
@@ -74,6 +75,8 @@ impl Laptop {
             instance: "test".to_owned(),
             stream: "test".to_owned(),
             synthetic: true,
+            copies: None,
+            health: Health::new(),
         };
         start(&config, &self.log, place).unwrap()
     }

@@ -12,6 +12,9 @@ pub use crate::speed::{Speed, SpeedError};
 pub struct Config {
     /// Where events come from.
     pub source: Source,
+    /// Folder of the progress of writers, for one process alone; absent = `ingest` in the data
+    /// folder. The all-in-one keeps it in the stream's folder.
+    pub state: Option<PathBuf>,
     /// Identity of the stream (`live`, `scenario`, a replay's id), for status.
     pub stream: String,
     /// Name of this instance, for status.
@@ -26,6 +29,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             source: Source::default(),
+            state: None,
             stream: "live".to_owned(),
             instance: "ingest-0".to_owned(),
             synthetic: false,

@@ -20,6 +20,7 @@ pub mod input;
 mod merge;
 mod notes;
 mod pacer;
+pub mod process;
 mod progress;
 mod reader;
 pub mod ris_live;

@@ -10,16 +10,9 @@ use weir_windows::TimeRules;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Folder of the tasks' state, one file per partition.
-    pub state: PathBuf,
-    /// URL of the metric store: a path, with or without `file://`.
-    pub metric_store: String,
-    /// Shown in status.
-    pub instance: String,
-    /// `live`, `scenario`, or a replay's id; shown in status.
-    pub stream: String,
-    /// The stream is made up; shown in status.
-    pub synthetic: bool,
+    /// Folder of the tasks' state, for one process alone, one file per partition; absent =
+    /// `metrics-aggregator` in the data folder. The all-in-one keeps it in the stream's folder.
+    pub state: Option<PathBuf>,
     /// Most records that a task takes at once. Results do not depend on it.
     pub batch: usize,
     /// A checkpoint is due after so many records,
@@ -39,11 +32,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            state: PathBuf::from("weir-data/aggregator"),
-            metric_store: "weir-data/metrics.redb".to_owned(),
-            instance: "1".to_owned(),
-            stream: "live".to_owned(),
-            synthetic: false,
+            state: None,
             batch: 4096,
             checkpoint_records: 50_000,
             checkpoint_ms: 1000,

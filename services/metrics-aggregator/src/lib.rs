@@ -14,13 +14,14 @@
 mod config;
 mod counters;
 mod fold;
+pub mod process;
 mod run;
 mod state;
 mod task;
 mod window_writer;
 
 pub use config::Config;
-pub use run::{Running, StartError, start};
+pub use run::{Parts, Running, start};
 
 /// Group of the tasks over `bgp-messages`.
 pub const PEER_GROUP: &str = "weir-metrics-aggregator";

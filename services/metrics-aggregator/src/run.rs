@@ -1,30 +1,44 @@
 //! Starts the two kinds of tasks and the window writer, and stops them in the order of the flow.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use weir_eventlog::{
     DeadLetters, EventLog, LogError, Publisher, PublisherOptions, Subscriber,
     status::{Reporter, StatusBoard},
 };
 use weir_events::topics::WINDOW_RESULTS;
-use weir_metric_store::{MetricStore, MetricStoreError};
+use weir_lifecycle::{Health, Outlet};
+use weir_metric_store::MetricStore;
+use weir_objects::Objects;
 
 use crate::{
     Config, ORIGIN_GROUP, PEER_GROUP, WRITER_GROUP,
     fold::{PerOrigin, PerPeer, Stage},
     task::{self, Outlets},
-    window_writer,
+    window_writer::WindowWriter,
 };
 
-/// Why the service did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The log does not answer, or refuses.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// The metric store cannot be opened.
-    #[error(transparent)]
-    Store(#[from] MetricStoreError),
+/// What the aggregator is given by who composes it.
+pub struct Parts {
+    /// The log.
+    pub log: EventLog,
+    /// Where windows are kept.
+    pub store: MetricStore,
+    /// Folder of the tasks' state.
+    pub state: PathBuf,
+    /// Where copies of that state go, for processes on other machines; none = nowhere.
+    pub copies: Option<Objects>,
+    /// Identity of the stream, for status.
+    pub stream: String,
+    /// True when the stream is made up.
+    pub synthetic: bool,
+    /// Name of this process, for status.
+    pub instance: String,
+    /// Where the window writer says whether its store answers.
+    pub health: Health,
 }
 
 /// The service, at work until it is stopped.
@@ -36,15 +50,15 @@ pub struct Running {
     reporters: Vec<Reporter>,
 }
 
-/// Starts the aggregator on this log.
+/// Starts the aggregator.
 ///
 /// # Errors
-/// When the log does not answer or the metric store cannot be opened.
-pub fn start(config: &Config, log: &EventLog) -> Result<Running, StartError> {
-    let store = MetricStore::open(&config.metric_store)?;
-    let publisher = Publisher::connect(log, PublisherOptions::default())?;
+/// When the log does not answer.
+pub fn start(config: &Config, parts: Parts) -> Result<Running, LogError> {
+    let Parts { log, store, .. } = parts;
+    let publisher = Publisher::connect(&log, PublisherOptions::default())?;
     let dead_letters = DeadLetters::new(publisher.clone(), "metrics-aggregator");
-    let board = |stage| StatusBoard::new(stage, &config.instance, &config.stream, config.synthetic);
+    let board = |stage| StatusBoard::new(stage, &parts.instance, &parts.stream, parts.synthetic);
     let boards = [board("metrics-aggregator"), board("origin-aggregator")];
     let outlets = |board: &StatusBoard| Outlets {
         log: log.clone(),
@@ -52,19 +66,24 @@ pub fn start(config: &Config, log: &EventLog) -> Result<Running, StartError> {
         dead_letters: dead_letters.clone(),
         board: board.clone(),
         config: config.clone(),
+        state: parts.state.clone(),
     };
     let writer = {
-        let store = store.clone();
-        let (publisher, dead_letters) = (publisher.clone(), dead_letters.clone());
-        Subscriber::start(log, WRITER_GROUP, WINDOW_RESULTS, move |assignment| {
-            window_writer::run(assignment, &store, &publisher, &dead_letters)
+        let writer = WindowWriter {
+            store: store.clone(),
+            publisher: publisher.clone(),
+            dead_letters: dead_letters.clone(),
+            outlet: Outlet::new("metric-store", parts.health.register("metric-store")),
+        };
+        Subscriber::start(&log, WRITER_GROUP, WINDOW_RESULTS, move |assignment| {
+            writer.run(assignment)
         })?
     };
-    let peers = tasks::<PerPeer>(log, PEER_GROUP, outlets(&boards[0]))?;
-    let origins = tasks::<PerOrigin>(log, ORIGIN_GROUP, outlets(&boards[1]))?;
+    let peers = tasks::<PerPeer>(&log, PEER_GROUP, outlets(&boards[0]))?;
+    let origins = tasks::<PerOrigin>(&log, ORIGIN_GROUP, outlets(&boards[1]))?;
     let reporters = boards
         .iter()
-        .map(|board| board.report(log))
+        .map(|board| board.report(&log))
         .collect::<Result<_, _>>()?;
     Ok(Running {
         subscribers: vec![peers, origins, writer],
@@ -92,6 +111,7 @@ impl Running {
             let stopped = subscriber.stop(until.saturating_duration_since(Instant::now()));
             outcome = outcome.and(stopped);
         }
+        self.reporters.iter().for_each(Reporter::end);
         self.reporters.clear();
         outcome
     }
@@ -118,5 +138,11 @@ impl Running {
     #[must_use]
     pub fn failure(&self) -> Option<String> {
         self.subscribers.iter().find_map(Subscriber::failure)
+    }
+
+    /// Why nothing is read for now.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.subscribers.iter().find_map(Subscriber::waiting)
     }
 }

@@ -4,7 +4,7 @@
 //! embedded log is on disk (docs/detector.md 15-19).
 
 use std::{
-    path::Path,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -46,6 +46,8 @@ pub(crate) struct Outlets {
     pub(crate) dead_letters: DeadLetters,
     pub(crate) board: StatusBoard,
     pub(crate) config: Config,
+    /// Folder of the state.
+    pub(crate) state: PathBuf,
 }
 
 struct Task<S: Stage> {
@@ -94,7 +96,7 @@ pub(crate) fn run<S: Stage>(
 fn restore<S: Stage>(assignment: &mut Assignment, outlets: &Outlets) -> Result<Task<S>, TaskError> {
     let partition = assignment.partition();
     let name = format!("{}-{partition}.redb", S::TOPIC.name);
-    let state = TaskState::open(&Path::new(&outlets.config.state).join(name))?;
+    let state = TaskState::open(&outlets.state.join(name))?;
     let rules = outlets.config.time_rules();
     let (first, end) = assignment.log_range()?;
     let (fold, next_offset) = match state.load::<S>(partition, rules)? {

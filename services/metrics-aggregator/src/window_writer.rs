@@ -1,15 +1,16 @@
 //! The window writer: `window-results` to the metric store.
 //!
 //! Stateless: its only memory is the next offset, kept in the store in the same transaction as the
-//! rows, under a fence that each assignment raises (docs/detector.md 14, 15).
+//! rows, under a fence that each assignment raises (docs/detector.md 14, 15). While the store is away
+//! it waits, and nothing passes it.
 
 use std::time::Duration;
 
 use prost::Message;
 use weir_eventlog::{Assignment, Batch, DeadLetters, Next, Publisher, TaskError, Ticket};
 use weir_events::{topics::WINDOW_RESULTS, v1::WindowResult};
-use weir_lifecycle::crash_point;
-use weir_metric_store::{MetricStore, Progress};
+use weir_lifecycle::{Outlet, crash_point};
+use weir_metric_store::{MetricStore, MetricStoreError, Progress};
 
 const IDLE: Duration = Duration::from_millis(100);
 const ACKNOWLEDGE: Duration = Duration::from_secs(60);
@@ -28,49 +29,76 @@ struct AnotherLog {
     end: i64,
 }
 
-pub(crate) fn run(
-    mut assignment: Assignment,
-    store: &MetricStore,
-    publisher: &Publisher,
-    dead_letters: &DeadLetters,
-) -> Result<(), TaskError> {
-    let partition = assignment.partition();
-    let fence = store.raise_fence(partition)?;
-    let (first, end) = assignment.log_range()?;
-    let stored = store.position(partition)?.unwrap_or(first);
-    if stored > end || stored < first {
-        return Err(AnotherLog {
-            partition,
-            stored,
-            first,
-            end,
+/// What the writers of all partitions share.
+#[derive(Clone)]
+pub(crate) struct WindowWriter {
+    pub(crate) store: MetricStore,
+    pub(crate) publisher: Publisher,
+    pub(crate) dead_letters: DeadLetters,
+    pub(crate) outlet: Outlet,
+}
+
+impl WindowWriter {
+    /// Runs until the partition is taken away.
+    pub(crate) fn run(&self, mut assignment: Assignment) -> Result<(), TaskError> {
+        let partition = assignment.partition();
+        let (first, end) = assignment.log_range()?;
+        let Some((fence, stored)) = self.insist(&assignment, |store| {
+            let fence = store.raise_fence(partition)?;
+            Ok((fence, store.position(partition)?))
+        })?
+        else {
+            return Ok(());
+        };
+        let stored = stored.unwrap_or(first);
+        if stored > end || stored < first {
+            return Err(AnotherLog {
+                partition,
+                stored,
+                first,
+                end,
+            }
+            .into());
         }
-        .into());
-    }
-    assignment.resume_at(stored)?;
-    // A crash between the store and the commit must not leave the group behind for ever.
-    assignment.commit(stored);
-    loop {
-        match assignment.next(MAX_BATCH, IDLE)? {
-            Next::Batch(batch) => {
-                let (rows, refused) = decode(partition, &batch, dead_letters)?;
-                publisher.wait_for(refused, ACKNOWLEDGE)?;
-                let next_offset = batch.next_offset();
-                crash_point("windows.put.before");
-                store.put_many(
-                    &rows,
-                    Progress {
+        assignment.resume_at(stored)?;
+        // A crash between the store and the commit must not leave the group behind for ever.
+        assignment.commit(stored);
+        loop {
+            match assignment.next(MAX_BATCH, IDLE)? {
+                Next::Batch(batch) => {
+                    let (rows, refused) = decode(partition, &batch, &self.dead_letters)?;
+                    self.publisher.wait_for(refused, ACKNOWLEDGE)?;
+                    let next_offset = batch.next_offset();
+                    let progress = Progress {
                         partition,
                         next_offset,
                         fence,
-                    },
-                )?;
-                crash_point("windows.put.after");
-                assignment.commit(next_offset);
+                    };
+                    crash_point("windows.put.before");
+                    let put = self.insist(&assignment, |store| store.put_many(&rows, progress))?;
+                    if put.is_none() {
+                        return Ok(());
+                    }
+                    crash_point("windows.put.after");
+                    assignment.commit(next_offset);
+                }
+                Next::Idle => {}
+                Next::Revoked | Next::Lost => return Ok(()),
             }
-            Next::Idle => {}
-            Next::Revoked | Next::Lost => return Ok(()),
         }
+    }
+
+    /// While the store is away; `None` = the partition was taken away meanwhile.
+    fn insist<T>(
+        &self,
+        assignment: &Assignment,
+        mut work: impl FnMut(&MetricStore) -> Result<T, MetricStoreError>,
+    ) -> Result<Option<T>, MetricStoreError> {
+        self.outlet.insist(
+            MetricStoreError::is_transient,
+            |wait| assignment.pause(wait),
+            || work(&self.store),
+        )
     }
 }
 

@@ -17,8 +17,9 @@ use weir_events::{
     topics::{self, BGP_MESSAGES, Topic, WINDOW_RESULTS},
     v1::{self, bgp_message::Body, control::Kind},
 };
-use weir_metric_store::Window;
-use weir_metrics_aggregator::{Config, PEER_GROUP, Running, WRITER_GROUP, start};
+use weir_lifecycle::Health;
+use weir_metric_store::{MetricStore, Window};
+use weir_metrics_aggregator::{Config, PEER_GROUP, Parts, Running, WRITER_GROUP, start};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -66,12 +67,17 @@ fn wait_for(log: &EventLog, running: &Running, group: &str, topic: &Topic) {
 }
 
 fn run(log: &EventLog, folder: &Path) -> Vec<Window> {
-    let config = Config {
+    let parts = Parts {
+        log: log.clone(),
+        store: MetricStore::open(folder.join("metrics.redb").to_str().unwrap()).unwrap(),
         state: folder.join("aggregator"),
-        metric_store: folder.join("metrics.redb").to_str().unwrap().to_owned(),
-        ..Config::default()
+        copies: None,
+        stream: "live".to_owned(),
+        synthetic: false,
+        instance: "1".to_owned(),
+        health: Health::new(),
     };
-    let running = start(&config, log).unwrap();
+    let running = start(&Config::default(), parts).unwrap();
     wait_for(log, &running, PEER_GROUP, &BGP_MESSAGES);
     wait_for(log, &running, WRITER_GROUP, &WINDOW_RESULTS);
     let mut windows = Vec::new();

@@ -1,24 +1,30 @@
 //! The whole house for one stream, started from the log up and stopped the other way round
 //! (docs/detector.md 21): broker, stores, consumers, serving, then ingest. Holds no logic of its own.
+//! What the settings name by URL is used; what they do not name is embedded, in the stream's folder.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use weir_eventlog::{
     EventLog, admin,
     broker::{Broker, BrokerConfig, BrokerError},
     status::StatusBoard,
 };
-use weir_events::position::TopicEpoch;
-use weir_lifecycle::{health::Health, telemetry::Telemetry};
+use weir_events::{position::TopicEpoch, topics};
+use weir_lifecycle::{health::Health, ports, telemetry::Telemetry};
 use weir_metric_store::MetricStore;
+use weir_objects::Objects;
 use weir_offline_store::OfflineStore;
 use weir_online_store::OnlineStore;
-use weir_record_store::{BlockingRecordStore, RecordStore};
+use weir_record_store::BlockingRecordStore;
 use weir_routing::Bogons;
 
 use crate::{progress::Failure, settings::Settings, stream::Stream};
 
-/// Longest that a part may take to drain.
+/// Longest that all parts together may take to drain.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// The same once a part has failed: what is not done by then may never be (a full disk), and the
@@ -37,11 +43,12 @@ pub(crate) struct House {
     pub(crate) aggregator: weir_metrics_aggregator::Running,
     pub(crate) serving: Option<weir_serving_api::Running>,
     pub(crate) ingest: weir_ingest::Running,
-    broker: Broker,
+    /// None when the log is a Kafka.
+    broker: Option<Broker>,
     dir: PathBuf,
 }
 
-/// Where results are kept, below the stream's folder.
+/// Where results are kept.
 #[derive(Clone)]
 pub(crate) struct Stores {
     pub(crate) records: BlockingRecordStore,
@@ -64,34 +71,61 @@ pub(crate) struct Site {
 }
 
 impl Stores {
-    /// Opens, or makes, the stores of `stream`.
-    pub(crate) fn open(stream: &Stream) -> Result<Self, Failure> {
-        let at = |name: &str| stream.dir.join(name).display().to_string();
+    /// Opens, or makes, the stores that the settings name, or else those of `stream`.
+    pub(crate) fn open(stream: &Stream, settings: &Settings) -> Result<Self, Failure> {
+        let or = |url: &str, scheme: &str, name: &str| match url {
+            "" => format!("{scheme}://{}", stream.dir.join(name).display()),
+            url => url.to_owned(),
+        };
+        let mut records = settings.record_store.clone();
+        records.url = or(&records.url, "sqlite", "incidents.db");
+        let mut online = settings.online_store.clone();
+        online.url = or(&online.url, "file", "online.redb");
+        let mut metrics = settings.metric_store.clone();
+        metrics.url = or(&metrics.url, "file", "metrics.redb");
+        let mut history = settings.offline_store.clone();
+        history.url = or(&history.url, "file", "history");
         Ok(Self {
-            records: RecordStore::blocking(&format!("sqlite://{}", at("incidents.db")))
-                .map_err(Failure::broken)?,
-            online: OnlineStore::open(&format!("file://{}", at("online.redb")))
-                .map_err(Failure::broken)?,
-            metrics: MetricStore::open(&format!("file://{}", at("metrics.redb")))
-                .map_err(Failure::broken)?,
-            history: OfflineStore::open(&format!("file://{}", at("history")))
-                .map_err(Failure::broken)?,
+            records: BlockingRecordStore::connect(&records).map_err(Failure::broken)?,
+            online: OnlineStore::connect(&online).map_err(Failure::broken)?,
+            metrics: MetricStore::connect(&metrics).map_err(Failure::broken)?,
+            history: OfflineStore::connect(&history).map_err(Failure::broken)?,
         })
     }
 }
 
-/// Starts the house of a stream.
-pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
-    let dir = &site.stream.dir;
+/// The log: a Kafka whose topics are there already, or the broker in this process, which gets them.
+fn log(site: &Site, settings: &Settings) -> Result<(EventLog, Option<Broker>), Failure> {
+    if let Some(kafka) = settings.kafka() {
+        let log = EventLog::kafka(kafka.clone())
+            .map_err(Failure::unusable)?
+            .with_schemas(&settings.schema_registry)
+            .map_err(Failure::broken)?;
+        for topic in topics::ALL {
+            admin::end_offsets(&log, &topic)?;
+        }
+        return Ok((log, None));
+    }
     let broker = Broker::start(BrokerConfig {
         listen: site.broker,
-        dir: dir.join("log"),
+        dir: site.stream.dir.join("log"),
         ..BrokerConfig::default()
     })
     .map_err(not_started)?;
     let log = EventLog::embedded(broker.clone());
     admin::ensure_topics(&log, site.epoch).map_err(Failure::broken)?;
-    let stores = Stores::open(&site.stream)?;
+    Ok((log, Some(broker)))
+}
+
+/// Starts the house of a stream.
+pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
+    let dir = &site.stream.dir;
+    let (log, broker) = log(site, settings)?;
+    let stores = Stores::open(&site.stream, settings)?;
+    let copies = match settings.checkpoint_store.url.as_str() {
+        "" => None,
+        _ => Some(Objects::connect(&settings.checkpoint_store).map_err(Failure::broken)?),
+    };
 
     let (stream, synthetic) = (site.stream.id.clone(), site.stream.synthetic);
     let detector = weir_conflict_detector::start(
@@ -100,9 +134,12 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
             log: log.clone(),
             records: stores.records.clone(),
             checkpoints: dir.join("checkpoints"),
+            copies: copies.clone(),
             bogons: site.bogons.clone(),
             stream: stream.clone(),
             synthetic,
+            instance: "0".to_owned(),
+            health: site.health.clone(),
         },
     )
     .map_err(Failure::broken)?;
@@ -116,15 +153,25 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
             instance: "0".to_owned(),
             stream: stream.clone(),
             synthetic,
+            copies: copies.clone(),
+            health: site.health.clone(),
         },
     )
     .map_err(Failure::broken)?;
-    let mut windows = settings.metrics_aggregator.clone();
-    windows.state = dir.join("aggregator");
-    windows.metric_store = dir.join("metrics.redb").display().to_string();
-    windows.stream = stream.clone();
-    windows.synthetic = synthetic;
-    let aggregator = weir_metrics_aggregator::start(&windows, &log).map_err(Failure::broken)?;
+    let aggregator = weir_metrics_aggregator::start(
+        &settings.metrics_aggregator,
+        weir_metrics_aggregator::Parts {
+            log: log.clone(),
+            store: stores.metrics.clone(),
+            state: dir.join("aggregator"),
+            copies,
+            stream: stream.clone(),
+            synthetic,
+            instance: "1".to_owned(),
+            health: site.health.clone(),
+        },
+    )
+    .map_err(Failure::broken)?;
     let reading = site.health.register("ingest");
     let serving = site
         .serve
@@ -157,8 +204,9 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
 fn not_started(error: BrokerError) -> Failure {
     match error {
         BrokerError::AddressTaken { address } => Failure::Broken(format!(
-            "{address} is taken by another program: stop it (`ss -ltnp` names it), or give the embedded broker \
-             another address with --broker"
+            "{address} is taken by {}: stop it, or give the embedded broker another address with --broker",
+            ports::holder(address.port())
+                .unwrap_or_else(|| "another program (`ss -ltnp` names it)".to_owned())
         )),
         BrokerError::Locked { dir, holder } => Failure::Broken(format!(
             "{} is in use by {holder}: stop it, or choose another folder with --data",
@@ -249,22 +297,26 @@ impl House {
         } else {
             DRAIN
         };
+        let until = Instant::now() + drain;
+        let left = || until.saturating_duration_since(Instant::now());
         let mut outcome = Ok(());
         let mut note = |result: Result<(), Failure>| {
             if outcome.is_ok() {
                 outcome = result;
             }
         };
-        note(self.ingest.stop(drain).map_err(Failure::broken));
-        note(self.detector.stop(drain).map_err(Failure::broken));
-        note(self.materializer.stop(drain).map_err(Failure::broken));
-        note(self.aggregator.stop(drain).map_err(Failure::broken));
+        note(self.ingest.stop(left()).map_err(Failure::broken));
+        note(self.detector.stop(left()).map_err(Failure::broken));
+        note(self.materializer.stop(left()).map_err(Failure::broken));
+        note(self.aggregator.stop(left()).map_err(Failure::broken));
         if let Some(serving) = self.serving {
-            note(serving.stop(drain).map_err(Failure::broken));
+            note(serving.stop(left()).map_err(Failure::broken));
         }
         self.stores.records.close();
         self.log.disconnect();
-        self.broker.stop();
+        if let Some(broker) = self.broker {
+            broker.stop();
+        }
         outcome
     }
 }

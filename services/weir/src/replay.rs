@@ -43,14 +43,14 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     let (stream, memory) =
         Stream::of_replay(&arguments.data, &arguments.paths, &arguments.rib, collector)
             .map_err(Failure::unusable)?;
+    let mut settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
     let done = stream.dir.join("summary.json");
     if done.exists() {
         let summary = fs::read(&done).map_err(Failure::broken)?;
         let summary = serde_json::from_slice(&summary).map_err(Failure::broken)?;
-        return write_files(&arguments, &Stores::open(&stream)?, &summary);
+        return write_files(&arguments, &Stores::open(&stream, &settings)?, &summary);
     }
 
-    let mut settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
     settings.ingest.source = Source::Files(Files {
         paths: arguments.paths.clone(),
         ribs: arguments.rib.clone(),

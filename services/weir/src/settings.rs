@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use weir_eventlog::LogConfig;
+use weir_eventlog::{LogConfig, schema};
 use weir_lifecycle::{
     admin,
     config::{self, Layers},
@@ -27,9 +27,10 @@ pub(crate) struct Settings {
     /// True when the settings name a broker.
     #[serde(skip)]
     has_kafka: bool,
+    pub(crate) schema_registry: schema::Config,
     pub(crate) record_store: weir_record_store::Config,
     pub(crate) online_store: weir_online_store::Config,
-    pub(crate) metric_store: MetricPlace,
+    pub(crate) metric_store: weir_metric_store::Config,
     pub(crate) offline_store: weir_objects::Config,
     pub(crate) checkpoint_store: weir_objects::Config,
     pub(crate) ingest: weir_ingest::Config,
@@ -37,13 +38,6 @@ pub(crate) struct Settings {
     pub(crate) feature_materializer: weir_feature_materializer::Config,
     pub(crate) metrics_aggregator: weir_metrics_aggregator::Config,
     pub(crate) serving_api: weir_serving_api::Config,
-}
-
-/// Where windows are kept.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct MetricPlace {
-    pub(crate) url: String,
 }
 
 impl Settings {
@@ -72,6 +66,12 @@ impl Settings {
             .online_store
             .with_environment(layers.names("online_store"))
             .map_err(Failure::unusable)?;
+        settings.offline_store = settings
+            .offline_store
+            .with_environment(layers.names("offline_store"));
+        settings.checkpoint_store = settings
+            .checkpoint_store
+            .with_environment(layers.names("checkpoint_store"));
         Ok(settings)
     }
 }

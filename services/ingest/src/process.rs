@@ -1,0 +1,129 @@
+//! Ingest as a process of its own: its tables, the log, its supervisor.
+//!
+//! One process reads one source: the numbers that its writers give to records rest on the progress
+//! in its folder. A source with an end (files, the scenario) ends the process with exit code 0.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use weir_eventlog::{EventLog, LogConfig, LogError, admin, schema};
+use weir_events::topics::{BGP_MESSAGES, BGP_UPDATES};
+use weir_lifecycle::{
+    NotStarted, Part, causes,
+    config::Layers,
+    probe::Probe,
+    program::{Program, Service, Site},
+};
+
+use crate::{Config, Running, StartError, start};
+
+/// The binary.
+pub const PROGRAM: Program = Program {
+    name: "weir-ingest",
+    about: "Reads BGP from RIS Live, files or a folder, and writes bgp-updates and bgp-messages.",
+    settings: "\
+  [kafka]         bootstrap_servers = \"kafka:9092\"; make the topics with `weir topics apply`
+  [ingest.source] type = \"ris-live\" (default), \"files\" with paths = [..], \"watch\" with folder,
+                  or \"scenario\"; speed = \"max\", \"realtime\", \"20x\" or \"20000/s\"
+  [ingest]        max_in_flight, state (a folder, for this process alone)
+  [stream] [admin] [telemetry]  id, synthetic, data (a folder); listen; log_format, log_filter",
+    admin_port: 9101,
+};
+
+/// Its tables.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Tables {
+    kafka: LogConfig,
+    schema_registry: schema::Config,
+    ingest: Config,
+}
+
+/// Ingest with the settings of its process.
+pub struct Process(Tables);
+
+/// Ingest at work, and whether its log answers.
+pub struct AtWork {
+    running: Running,
+    _probe: Probe,
+}
+
+impl Service for Process {
+    type Part = AtWork;
+
+    fn read(layers: &Layers) -> Result<Self, String> {
+        let mut tables: Tables = layers.get().map_err(|error| causes(&error))?;
+        tables.kafka = tables
+            .kafka
+            .with_environment(layers.names("kafka"))
+            .map_err(|error| causes(&error))?;
+        Ok(Self(tables))
+    }
+
+    fn is_enabled(&self) -> bool {
+        self.0.kafka.enabled
+    }
+
+    fn state(&self, data: &Path) -> Option<(PathBuf, &'static str)> {
+        let own = self.0.ingest.state.clone();
+        let folder = own.unwrap_or_else(|| data.join("ingest"));
+        Some((folder, "[ingest] state"))
+    }
+
+    fn start(&self, site: &Site) -> Result<AtWork, NotStarted> {
+        let Self(tables) = self;
+        let log = EventLog::kafka(tables.kafka.clone())
+            .map_err(log_refused)?
+            .with_schemas(&tables.schema_registry)
+            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
+        for topic in [BGP_UPDATES, BGP_MESSAGES] {
+            admin::end_offsets(&log, &topic).map_err(log_refused)?;
+        }
+        let config = Config {
+            stream: site.stream.id.clone(),
+            instance: site.stream.instance(),
+            synthetic: site.stream.synthetic,
+            ..tables.ingest.clone()
+        };
+        let (folder, _) = self.state(&site.stream.data).unwrap_or_default();
+        let running = start(config, &log, &folder).map_err(|error| match error {
+            StartError::Log(error) => log_refused(error),
+            other => NotStarted::of(&other, false),
+        })?;
+        let probe = Probe::start(site.health.register("kafka"), move || {
+            admin::end_offsets(&log, &BGP_UPDATES)
+                .map(drop)
+                .map_err(|error| causes(&error))
+        })
+        .map_err(|error| NotStarted::of(&error, false))?;
+        Ok(AtWork {
+            running,
+            _probe: probe,
+        })
+    }
+}
+
+fn log_refused(error: LogError) -> NotStarted {
+    NotStarted::of(&error, error.may_start_later())
+}
+
+impl Part for AtWork {
+    fn failure(&self) -> Option<String> {
+        self.running.failure()
+    }
+
+    fn waiting(&self) -> Option<String> {
+        None
+    }
+
+    fn is_done(&self) -> bool {
+        self.running.finished()
+    }
+
+    fn stop(self, deadline: Duration) -> Result<(), String> {
+        self.running.stop(deadline).map_err(|error| causes(&error))
+    }
+}
