@@ -2,13 +2,17 @@
 //!
 //! A manifest appears only by rename, after every file that it names is on disk, so a crash at any
 //! moment leaves the previous checkpoint whole. Two manifests are kept; shard files that neither
-//! names are removed (docs/detector.md 16-18).
+//! names are removed (docs/detector.md 16-18). Where there is a place for copies, a thread of its own
+//! takes the same files there (`copier.rs`, `copies.rs`).
 
+mod copier;
+mod copies;
 mod folder;
 mod manifest;
 mod rolling;
 mod round;
 
+pub(crate) use copies::Copies;
 pub use folder::CheckpointError;
 pub(crate) use folder::Folder;
 pub(crate) use manifest::{BlockEntry, FileEntry, Manifest, Remembered};

@@ -4,8 +4,9 @@ use prost::Message;
 use weir_conflicts::{Detector, snapshot::SnapshotError};
 use weir_eventlog::{Assignment, LogError};
 use weir_events::{position::TopicEpoch, topics::Block, v1};
+use weir_objects::{ObjectsError, snapshots};
 
-use crate::checkpoint::{BlockEntry, CheckpointError, Folder, Manifest, Remembered};
+use crate::checkpoint::{BlockEntry, CheckpointError, Copies, Folder, Manifest, Remembered};
 
 /// Why a task does not start. Starting empty instead would blind the detector in silence.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,9 @@ pub enum RestoreError {
     /// Files are missing or damaged.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// There is no checkpoint on this machine, and the copies cannot be read.
+    #[error(transparent)]
+    Copies(#[from] ObjectsError),
     /// A shard is whole but not of this version.
     #[error("a shard of partition {partition} cannot be read back")]
     Snapshot {
@@ -27,7 +31,7 @@ pub enum RestoreError {
     /// The log lost, or never had, what the checkpoint rests on.
     #[error(
         "bgp-updates-{partition} is not the log that the checkpoint was made of ({what}): it was lost, truncated or \
-         made anew; put the log back, or start with another --data folder"
+         made anew; put the log back, or start with another --data folder (and url of [checkpoint_store])"
     )]
     AnotherLog {
         /// Partition of `bgp-updates`.
@@ -48,6 +52,30 @@ pub(crate) struct Restored {
     pub(crate) round: u64,
     /// The record before `p0`.
     pub(crate) last: Option<Remembered>,
+}
+
+/// Brings the newest copy here when it is newer than what is here. While the copies are away, what
+/// is here is used; with nothing here the task waits, and never starts empty.
+pub(crate) fn bring(
+    assignment: &Assignment,
+    folder: &Folder,
+    copies: &Copies,
+) -> Result<(), RestoreError> {
+    // Damage here is told later, if the copies do not help.
+    let here = folder.newest().ok().flatten();
+    let above = here.as_ref().map_or(-1, |manifest| manifest.p0);
+    let what = format!("checkpoint of bgp-updates-{}", assignment.partition());
+    let found = snapshots::patiently(
+        &what,
+        here.is_some(),
+        |pause| assignment.pause(pause),
+        || copies.newest(above, |entry| folder.holds(entry)),
+    );
+    if let Some(fetched) = found?.flatten() {
+        folder.take_in(&fetched)?;
+        tracing::info!(what, p0 = fetched.manifest.p0, "restored from its copy");
+    }
+    Ok(())
 }
 
 /// The newest checkpoint of this partition, checked against the log; else an empty task at the

@@ -116,6 +116,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
                 config: config.clone(),
                 bogons: bogons.clone(),
                 checkpoints: parts.checkpoints.clone(),
+                copies: parts.copies.clone(),
                 log: parts.log.clone(),
                 publisher,
                 dead_letters: DeadLetters::new(plain.clone(), "conflict-detector"),

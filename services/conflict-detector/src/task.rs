@@ -23,12 +23,13 @@ use weir_events::{
     v1,
 };
 use weir_lifecycle::crash_point;
+use weir_objects::Objects;
 use weir_routing::Bogons;
 
 use crate::{
     Config,
-    checkpoint::{Folder, Remembered, Rolling, Standing},
-    restore::restore,
+    checkpoint::{Copies, Folder, Remembered, Rolling, Standing},
+    restore::{bring, restore},
 };
 
 /// Group whose committed offsets say how far checkpoints have come.
@@ -40,12 +41,17 @@ const WAIT: Duration = Duration::from_millis(20);
 /// Between two reports to the status board: counting walks over all blocks.
 const REPORT: Duration = Duration::from_secs(1);
 
+/// Longest that a partition waits for the copy of its last checkpoint before it is given back.
+const COPY_WITHIN: Duration = Duration::from_secs(5);
+
 /// What every task of an instance shares.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) bogons: Bogons,
     pub(crate) checkpoints: std::path::PathBuf,
+    /// Where copies of them go.
+    pub(crate) copies: Option<Objects>,
     pub(crate) log: EventLog,
     pub(crate) publisher: Publisher,
     pub(crate) dead_letters: DeadLetters,
@@ -57,7 +63,19 @@ pub(crate) struct Shared {
 /// Runs the task of `assignment` until the partition is taken away.
 pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), TaskError> {
     let partition = assignment.partition();
-    let folder = Folder::open(&shared.checkpoints, partition)?;
+    let mut folder = Folder::open(&shared.checkpoints, partition)?;
+    let copies = shared.copies.clone();
+    let copies = copies.map(|objects| Copies::new(objects, partition));
+    if let Some(copies) = &copies
+        && let Err(error) = bring(&assignment, &folder, copies)
+    {
+        // Whoever has the partition now waits instead.
+        return if assignment.is_ours() {
+            Err(error.into())
+        } else {
+            Ok(())
+        };
+    }
     let restored = restore(&assignment, &folder, |epoch: TopicEpoch| {
         Detector::new(
             epoch,
@@ -70,8 +88,11 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
     assignment.commit(restored.p0);
     crash_point("restore.resumed");
 
+    if let Some(copies) = copies {
+        folder.copy_to(copies)?;
+    }
     let rolling = Rolling::new(
-        folder,
+        folder.clone(),
         &shared.log,
         shared.publisher.clone(),
         (partition, restored.topic_epoch.0),
@@ -110,6 +131,7 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
             Next::Revoked => {
                 task.complete(&assignment)?;
                 crash_point("revoke.checkpointed");
+                folder.finish_copies(COPY_WITHIN);
                 return Ok(());
             }
             Next::Lost => return Ok(()),

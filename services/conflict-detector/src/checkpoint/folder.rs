@@ -10,13 +10,19 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use sha2::{Digest, Sha256};
 use weir_eventlog::EventLog;
 use weir_lifecycle::crash_point;
 
-use super::manifest::{FORMAT, FileEntry, Manifest};
+use super::{
+    copier::Copier,
+    copies::{Copies, Fetched},
+    manifest::{FORMAT, FileEntry, Manifest},
+};
 
 /// Manifests kept: if the newest is damaged, the one before still restores.
 const KEPT: usize = 2;
@@ -51,6 +57,8 @@ pub enum CheckpointError {
 pub(crate) struct Folder {
     root: PathBuf,
     shards: PathBuf,
+    /// Takes what is published to other machines.
+    copier: Option<Arc<Copier>>,
 }
 
 impl Folder {
@@ -59,7 +67,46 @@ impl Folder {
         let root = dir.join(partition.to_string());
         let shards = root.join("shards");
         fs::create_dir_all(&shards).map_err(io("make the folder", &shards))?;
-        Ok(Self { root, shards })
+        Ok(Self {
+            root,
+            shards,
+            copier: None,
+        })
+    }
+
+    /// From here on what is published is copied as well, beginning with the newest: it may never
+    /// have been.
+    pub(crate) fn copy_to(&mut self, copies: Copies) -> Result<(), CheckpointError> {
+        let copier = Copier::start(self.clone(), copies)
+            .map_err(io("start the thread that copies", &self.root))?;
+        if let Some(newest) = self.newest()? {
+            copier.give(&newest);
+        }
+        self.copier = Some(Arc::new(copier));
+        Ok(())
+    }
+
+    /// Waits until what was published last is copied. What is not copied `within` is on this machine
+    /// only, which is told.
+    pub(crate) fn finish_copies(&self, within: Duration) {
+        if let Some(copier) = &self.copier
+            && !copier.finish(within)
+        {
+            tracing::warn!(path = %self.root.display(), "the last checkpoint is on this machine only: it was not copied in time");
+        }
+    }
+
+    /// Takes in what was fetched from the copies: it is published here.
+    pub(crate) fn take_in(&self, fetched: &Fetched) -> Result<(), CheckpointError> {
+        for (_, content) in &fetched.shards {
+            self.save_shard(content)?;
+        }
+        self.publish(&fetched.manifest)
+    }
+
+    /// True when a shard is here and whole.
+    pub(crate) fn holds(&self, entry: &FileEntry) -> bool {
+        self.load_shard(entry).is_ok()
     }
 
     /// Writes one shard under a name made of its content and syncs it. A file that is already
@@ -99,6 +146,9 @@ impl Folder {
         write_synced(&path, &text)?;
         sync_folder(&self.root)?;
         crash_point("checkpoint.manifest.renamed");
+        if let Some(copier) = &self.copier {
+            copier.give(manifest);
+        }
         self.forget_old()
     }
 
@@ -168,7 +218,10 @@ impl Folder {
         for path in old {
             fs::remove_file(path).map_err(io("remove", path))?;
         }
-        let mut needed = HashSet::new();
+        let mut needed = self
+            .copier
+            .as_ref()
+            .map_or_else(HashSet::new, |c| c.needed());
         for path in kept {
             if let Ok(text) = fs::read(path)
                 && let Ok(manifest) = serde_json::from_slice::<Manifest>(&text)
