@@ -13,6 +13,17 @@ use crate::{Filter, PrefixMatch, RecordError, RecordStore, State};
 
 pub use updates::*;
 
+/// The statements of one batch on PostgreSQL, for who measures the driver alone with them.
+pub mod statements {
+    use crate::postgres::{incidents, positions};
+
+    pub const ADVANCE: &str = positions::ADVANCE;
+    pub const UPSERT: &str = incidents::UPSERT;
+    pub const HISTORY: &str = incidents::HISTORY;
+    pub const ASNS: &str = incidents::ASNS;
+    pub const PRUNE: &str = incidents::PRUNE;
+}
+
 /// An incident number `n` at version `version`, first seen at `n` seconds.
 #[must_use]
 pub fn incident(n: u32, version: u64, prefix: &str) -> v1::Incident {

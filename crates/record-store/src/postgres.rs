@@ -6,8 +6,8 @@
 mod address;
 mod columns;
 mod days;
-mod incidents;
-mod positions;
+pub(crate) mod incidents;
+pub(crate) mod positions;
 mod search;
 mod updates;
 

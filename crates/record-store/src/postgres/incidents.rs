@@ -17,7 +17,7 @@ use crate::{
     incident::{IncidentRow, State, TransitionRow},
 };
 
-const UPSERT: &str = "
+pub(crate) const UPSERT: &str = "
 INSERT INTO bgp_conflicts AS t (
   id, version, type, state, severity, prefix, covering_prefix, origins, expected_origins,
   suspect_asn, suspect_set, victim_asns, first_seen, suspected_at, confirmed_at, ended_at,
@@ -53,7 +53,7 @@ ON CONFLICT (id) DO UPDATE SET
   transition = excluded.transition, transition_at = excluded.transition_at
 WHERE excluded.version > t.version";
 
-const HISTORY: &str = "
+pub(crate) const HISTORY: &str = "
 INSERT INTO bgp_conflict_history
 SELECT id::uuid, version, transition, state, severity::severity, at, visible, total, reasons::jsonb
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
@@ -61,13 +61,13 @@ FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::ti
 AS n(id, version, transition, state, severity, at, visible, total, reasons)
 ON CONFLICT DO NOTHING";
 
-const ASNS: &str = "
+pub(crate) const ASNS: &str = "
 INSERT INTO bgp_conflict_asns
 SELECT asn, id::uuid FROM unnest($1::bigint[], $2::text[]) AS n(asn, id)
 ON CONFLICT DO NOTHING";
 
 /// Keeps the opening and the newest 255 transitions of each id.
-const PRUNE: &str = "
+pub(crate) const PRUNE: &str = "
 WITH kept AS MATERIALIZED (
   SELECT i.id,
     (SELECT version FROM bgp_conflict_history WHERE incident_id = i.id

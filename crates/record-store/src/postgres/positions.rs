@@ -9,6 +9,13 @@ use crate::{
     positions::{STREAM, Sink},
 };
 
+/// No row comes out of it when a later assignment has raised the fence.
+pub(crate) const ADVANCE: &str = "
+INSERT INTO sink_positions AS t (topic, partition, next_offset, fence) VALUES ($1, $2, $3, $4)
+ON CONFLICT (topic, partition)
+DO UPDATE SET next_offset = excluded.next_offset, fence = excluded.fence
+WHERE t.fence <= excluded.fence";
+
 impl Postgres {
     pub(crate) async fn position(
         &self,
@@ -97,20 +104,14 @@ impl Postgres {
         fence: StoreFence,
     ) -> Result<(), RecordError> {
         let action = "move a position";
-        let moved = sqlx::query(
-            "INSERT INTO sink_positions AS t (topic, partition, next_offset, fence)
-             VALUES ($1, $2, $3, $4)
-             ON CONFLICT (topic, partition)
-             DO UPDATE SET next_offset = excluded.next_offset, fence = excluded.fence
-             WHERE t.fence <= excluded.fence",
-        )
-        .bind(sink.topic())
-        .bind(columns::int(partition))
-        .bind(next_offset)
-        .bind(fence.0.cast_signed())
-        .execute(&mut *transaction)
-        .await
-        .map_err(self.failed(action))?;
+        let moved = sqlx::query(ADVANCE)
+            .bind(sink.topic())
+            .bind(columns::int(partition))
+            .bind(next_offset)
+            .bind(fence.0.cast_signed())
+            .execute(&mut *transaction)
+            .await
+            .map_err(self.failed(action))?;
         if moved.rows_affected() == 1 {
             return Ok(());
         }
