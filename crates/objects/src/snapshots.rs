@@ -152,6 +152,34 @@ impl Snapshots {
     }
 }
 
+/// Before a task begins: gives the newest snapshot that is above `here`, the position of the state on
+/// this machine, to `take_in`, and returns its position; see [`patiently`].
+///
+/// # Errors
+/// As [`patiently`]; or `take_in` failed, which must have changed nothing.
+pub fn bring(
+    place: &Place,
+    here: Option<i64>,
+    pause: impl Fn(Duration) -> bool,
+    take_in: impl FnOnce(&mut dyn Read) -> io::Result<()>,
+) -> Result<Option<i64>, ObjectsError> {
+    let fetch = || newest(&place.objects, &place.folder, here.unwrap_or(-1));
+    let found = patiently(&place.folder, here.is_some(), pause, fetch)?.flatten();
+    let Some((position, mut content)) = found else {
+        return Ok(None);
+    };
+    take_in(&mut content).map_err(|error| {
+        let name = format!("{}/{position:020}-*.snap", place.folder);
+        unreadable(&place.objects, &name, &error.to_string())
+    })?;
+    tracing::info!(
+        folder = place.folder,
+        position,
+        "state restored from its snapshot"
+    );
+    Ok(Some(position))
+}
+
 /// The newest snapshot whose checksum holds, if its position is above `above`: position and content.
 ///
 /// # Errors

@@ -125,7 +125,7 @@ pub fn a_file_of_many_parts_is_whole(store: &OfflineStore) {
             .wrapping_add(1_442_695_040_888_963_407);
         word
     };
-    let rows: Vec<_> = (1..=20_000)
+    let rows: Vec<_> = (1..=40_000)
         .map(|offset| {
             let entity: String = (0..40).map(|_| format!("{:016x}", next())).collect();
             row("parts", &entity, 5, offset, offset % 2 == 0)

@@ -17,6 +17,9 @@ pub struct Config {
     pub checkpoint_ms: u64,
     /// Records after which a task's state is committed in any case.
     pub checkpoint_records: u64,
+    /// Seconds between two snapshots of a task's state, where there is a place for them
+    /// (`[checkpoint_store]`).
+    pub snapshot_seconds: u64,
     /// Rows after which a file of history is written.
     pub history_rows: usize,
     /// Seconds after which a file of history is written, if there is a row for it.
@@ -31,6 +34,7 @@ impl Default for Config {
             state: None,
             batch: 4096,
             checkpoint_ms: 1000,
+            snapshot_seconds: 30,
             checkpoint_records: 50_000,
             history_rows: 20_000,
             history_seconds: 60,

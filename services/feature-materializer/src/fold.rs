@@ -22,11 +22,12 @@ use weir_events::{
     v1::{self, control::Kind},
 };
 use weir_features::{EntityKey, FeatureRow};
+use weir_objects::snapshots::Encode;
 use weir_routing::{Body, Message, Peer, SessionState, Update, wire};
 
 use self::prefixes::{Owner, PrefixSet};
-pub(crate) use self::state::Standing;
 pub use self::state::StateError;
+pub(crate) use self::state::{Standing, bring};
 use crate::{
     session::{Session, window::bucket_of},
     views::bgp_session_features,
@@ -386,6 +387,11 @@ impl Fold {
             self.standing.rows_out += 1;
         }
         self.changed = changed;
+    }
+
+    /// What writes a snapshot of everything that is stored.
+    pub(crate) fn snapshot(&self) -> Result<Encode, StateError> {
+        state::snapshot(&self.database)
     }
 
     /// Stores everything below the next offset. Every row that was taken must be in the log.

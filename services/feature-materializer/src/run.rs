@@ -80,6 +80,7 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
         publisher,
         board: own,
         folder: place.state.clone(),
+        copies: place.copies.clone(),
     };
     let publisher = connect()?;
     let online = OnlineWriter {

@@ -18,16 +18,23 @@ use weir_events::{
 };
 use weir_features::wire;
 use weir_lifecycle::crash_point;
+use weir_objects::{
+    Objects,
+    snapshots::{self, Snapshots},
+};
 
 use crate::{
     config::Config,
-    fold::{Fold, FoldError},
+    fold::{self, Fold, FoldError},
 };
 
 /// How long acknowledgements may take before the task gives up.
 pub(crate) const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(60);
 /// How long to wait for a record before looking around.
 const SILENCE: Duration = Duration::from_millis(100);
+
+/// Longest that a partition waits for its last snapshot before it is given back.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The log is not the one that the state was derived from.
 #[derive(Debug, thiserror::Error)]
@@ -54,12 +61,20 @@ pub(crate) struct Materializer {
     pub(crate) board: StatusBoard,
     /// Folder of the state.
     pub(crate) folder: PathBuf,
+    /// Where snapshots of the state go.
+    pub(crate) copies: Option<Objects>,
 }
 
 impl Materializer {
     /// Runs until the partition is taken away.
     pub(crate) fn run(&self, mut assignment: Assignment) -> Result<(), TaskError> {
         let path = self.folder.join(format!("{}.redb", assignment.partition()));
+        let snapshots = match self.restore(&assignment, &path) {
+            Ok(snapshots) => snapshots,
+            Err(error) if assignment.is_ours() => return Err(error),
+            // Whoever has the partition now waits instead.
+            Err(_) => return Ok(()),
+        };
         let mut fold = Fold::open(&path, assignment.partition())?;
         resume(&mut assignment, &mut fold, &path)?;
         let mut task = Task {
@@ -70,6 +85,7 @@ impl Materializer {
             last: None,
             since: Instant::now(),
             fold,
+            snapshots,
         };
         task.report(&assignment);
         loop {
@@ -90,6 +106,7 @@ impl Materializer {
                 }
                 Next::Revoked => {
                     task.commit(&assignment)?;
+                    task.finish_snapshots();
                     self.board.forget(BGP_MESSAGES.name, assignment.partition());
                     return Ok(());
                 }
@@ -99,6 +116,30 @@ impl Materializer {
                 }
             }
         }
+    }
+}
+
+impl Materializer {
+    /// Takes the newest snapshot when it is further than the state on this machine.
+    fn restore(
+        &self,
+        assignment: &Assignment,
+        path: &Path,
+    ) -> Result<Option<Snapshots>, TaskError> {
+        let Some(objects) = self.copies.clone() else {
+            return Ok(None);
+        };
+        let partition = assignment.partition();
+        let place = snapshots::Place {
+            objects,
+            folder: format!("feature-materializer/{}/{partition}", BGP_MESSAGES.name),
+            scratch: path.with_extension("snap"),
+        };
+        let brought = fold::bring(path, &place, |pause| assignment.pause(pause))?;
+        let every = Duration::from_secs(self.config.snapshot_seconds);
+        let copied = || crash_point("materializer.copied");
+        let snapshots = Snapshots::start(place, brought.unwrap_or(0), every, copied)?;
+        Ok(Some(snapshots))
     }
 }
 
@@ -125,6 +166,7 @@ fn resume(assignment: &mut Assignment, fold: &mut Fold, path: &Path) -> Result<(
 struct Task<'a> {
     of: &'a Materializer,
     fold: Fold,
+    snapshots: Option<Snapshots>,
     /// Position up to which the state is stored.
     committed: i64,
     /// Position that the group was told.
@@ -188,8 +230,20 @@ impl Task<'_> {
             self.told = Some(next_offset);
             self.report(assignment);
         }
+        if let Some(snapshots) = &mut self.snapshots
+            && snapshots.is_due(self.committed)
+        {
+            snapshots.give(self.committed, self.fold.snapshot()?);
+        }
         self.since = Instant::now();
         Ok(())
+    }
+
+    fn finish_snapshots(&mut self) {
+        if let Some(snapshots) = self.snapshots.take() {
+            let last = || self.fold.snapshot().ok();
+            snapshots.finish(self.committed, SNAPSHOT_WITHIN, last);
+        }
     }
 
     fn report(&self, assignment: &Assignment) {

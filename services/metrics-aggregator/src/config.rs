@@ -19,6 +19,9 @@ pub struct Config {
     pub checkpoint_records: u64,
     /// or after so many milliseconds.
     pub checkpoint_ms: u64,
+    /// Seconds between two snapshots of a task's state, where there is a place for them
+    /// (`[checkpoint_store]`).
+    pub snapshot_seconds: u64,
     /// How far records of one collector may be out of order, in seconds.
     pub bound_seconds: u32,
     /// How long after a window has become final a record still changes it, in seconds.
@@ -36,6 +39,7 @@ impl Default for Config {
             batch: 4096,
             checkpoint_records: 50_000,
             checkpoint_ms: 1000,
+            snapshot_seconds: 30,
             bound_seconds: 30,
             allowed_lateness_seconds: 600,
             silence_seconds: 300,

@@ -67,6 +67,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, LogError> {
         board: board.clone(),
         config: config.clone(),
         state: parts.state.clone(),
+        copies: parts.copies.clone(),
     };
     let writer = {
         let writer = WindowWriter {

@@ -1,11 +1,23 @@
 //! A task's state on disk: cells, time, dedupe, counters and position in one redb transaction.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use prost::Message;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use weir_embedded::EmbeddedError;
+use weir_embedded::{
+    EmbeddedError,
+    portable::{self, Portable},
+};
 use weir_events::position::{TopicEpoch, WriterSeq};
+use weir_objects::{
+    ObjectsError,
+    snapshots::{self, Encode, Place},
+};
 use weir_windows::{Cell, Change, ClockState, CollectorState, TimeRules, Windows};
 
 use crate::{
@@ -18,6 +30,9 @@ const CELLS: TableDefinition<'_, (i64, i64, &str), &[u8]> = TableDefinition::new
 /// One entry: everything else.
 const TASK: TableDefinition<'_, (), &[u8]> = TableDefinition::new("task");
 
+/// Everything that a snapshot holds.
+const ALL: [&dyn Portable; 2] = [&CELLS, &TASK];
+
 const PENDING: u8 = 1;
 const SYNTHETIC: u8 = 2;
 
@@ -26,6 +41,8 @@ const SYNTHETIC: u8 = 2;
 pub(crate) enum StateError {
     #[error(transparent)]
     Open(#[from] EmbeddedError),
+    #[error(transparent)]
+    Snapshot(#[from] ObjectsError),
     #[error("cannot {what} the aggregator's state")]
     Engine {
         what: &'static str,
@@ -102,6 +119,37 @@ impl TaskState {
         Ok(Self { database })
     }
 
+    /// Makes the state that of its newest snapshot, when that is further. Returns its position.
+    pub(crate) fn bring(
+        &self,
+        place: &Place,
+        pause: impl Fn(Duration) -> bool,
+    ) -> Result<Option<i64>, StateError> {
+        let here = self.record()?.map(|record| record.next_offset);
+        let take_in = |from: &mut dyn Read| portable::read_in(&self.database, &ALL, from);
+        Ok(snapshots::bring(place, here, pause, take_in)?)
+    }
+
+    /// What writes a snapshot of the state as it is committed now.
+    pub(crate) fn snapshot(&self) -> Result<Encode, StateError> {
+        let transaction = engine(self.database.begin_read(), "read")?;
+        Ok(Box::new(move |out: &mut dyn io::Write| {
+            portable::write_out(&transaction, &ALL, out)
+        }))
+    }
+
+    fn record(&self) -> Result<Option<TaskRecord>, StateError> {
+        let transaction = engine(self.database.begin_read(), "read")?;
+        let task = engine(transaction.open_table(TASK), "read")?;
+        let Some(record) = engine(task.get(()), "read")? else {
+            return Ok(None);
+        };
+        let record = TaskRecord::decode(record.value()).map_err(|error| StateError::Corrupt {
+            what: error.to_string(),
+        })?;
+        Ok(Some(record))
+    }
+
     /// The fold as it was committed, and its next offset; `None` when nothing was.
     pub(crate) fn load<S: Stage>(
         &self,
@@ -109,14 +157,10 @@ impl TaskState {
         rules: TimeRules,
     ) -> Result<Option<(Fold<S>, i64)>, StateError> {
         let what = "read";
-        let transaction = engine(self.database.begin_read(), what)?;
-        let task = engine(transaction.open_table(TASK), what)?;
-        let Some(record) = engine(task.get(()), what)? else {
+        let Some(record) = self.record()? else {
             return Ok(None);
         };
-        let record = TaskRecord::decode(record.value()).map_err(|error| StateError::Corrupt {
-            what: error.to_string(),
-        })?;
+        let transaction = engine(self.database.begin_read(), what)?;
         let table = engine(transaction.open_table(CELLS), what)?;
         let mut cells = Vec::new();
         for entry in engine(table.iter(), what)? {

@@ -14,17 +14,24 @@ use weir_eventlog::{
 };
 use weir_events::topics::{self, WINDOW_RESULTS};
 use weir_lifecycle::crash_point;
+use weir_objects::{
+    Objects,
+    snapshots::{self, Snapshots},
+};
 
 use crate::{
     config::Config,
     fold::{Fold, Stage, written_by},
-    state::TaskState,
+    state::{StateError, TaskState},
 };
 
 /// How long an idle task waits before it looks at its checkpoint.
 const IDLE: Duration = Duration::from_millis(50);
 /// How long the log may take to acknowledge what a checkpoint rests on.
 const ACKNOWLEDGE: Duration = Duration::from_secs(60);
+
+/// Longest that a partition waits for its last snapshot before it is given back.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The log is not the one that the state was made of.
 #[derive(Debug, thiserror::Error)]
@@ -48,12 +55,17 @@ pub(crate) struct Outlets {
     pub(crate) config: Config,
     /// Folder of the state.
     pub(crate) state: PathBuf,
+    /// Where snapshots of the state go.
+    pub(crate) copies: Option<Objects>,
 }
 
 struct Task<S: Stage> {
     outlets: Outlets,
     fold: Fold<S>,
     state: TaskState,
+    snapshots: Option<Snapshots>,
+    /// Position up to which the state is stored.
+    committed: i64,
     next_offset: i64,
     /// Everything up to it must be acknowledged before the next checkpoint.
     last_ticket: Ticket,
@@ -65,7 +77,12 @@ pub(crate) fn run<S: Stage>(
     mut assignment: Assignment,
     outlets: &Outlets,
 ) -> Result<(), TaskError> {
-    let mut task = restore::<S>(&mut assignment, outlets)?;
+    let mut task = match restore::<S>(&mut assignment, outlets) {
+        Ok(task) => task,
+        Err(error) if assignment.is_ours() => return Err(error),
+        // Whoever has the partition now waits instead.
+        Err(_) => return Ok(()),
+    };
     task.show(&assignment);
     loop {
         match assignment.next(outlets.config.batch, IDLE)? {
@@ -79,9 +96,11 @@ pub(crate) fn run<S: Stage>(
                 if task.uncommitted > 0 && (assignment.at_end() || task.is_due()) {
                     task.checkpoint(&assignment)?;
                 }
+                task.snapshot()?;
             }
             Next::Revoked => {
                 task.checkpoint(&assignment)?;
+                task.finish_snapshots();
                 outlets.board.forget(S::TOPIC.name, assignment.partition());
                 return Ok(());
             }
@@ -96,7 +115,23 @@ pub(crate) fn run<S: Stage>(
 fn restore<S: Stage>(assignment: &mut Assignment, outlets: &Outlets) -> Result<Task<S>, TaskError> {
     let partition = assignment.partition();
     let name = format!("{}-{partition}.redb", S::TOPIC.name);
-    let state = TaskState::open(&outlets.state.join(name))?;
+    let path = outlets.state.join(name);
+    let state = TaskState::open(&path)?;
+    let copies = outlets.copies.clone();
+    let snapshots = copies
+        .map(|objects| {
+            let place = snapshots::Place {
+                objects,
+                folder: format!("metrics-aggregator/{}/{partition}", S::TOPIC.name),
+                scratch: path.with_extension("snap"),
+            };
+            let brought = state.bring(&place, |pause| assignment.pause(pause))?;
+            let every = Duration::from_secs(outlets.config.snapshot_seconds);
+            let copied = || crash_point("aggregator.copied");
+            let snapshots = Snapshots::start(place, brought.unwrap_or(0), every, copied)?;
+            Ok::<_, TaskError>(snapshots)
+        })
+        .transpose()?;
     let rules = outlets.config.time_rules();
     let (first, end) = assignment.log_range()?;
     let (fold, next_offset) = match state.load::<S>(partition, rules)? {
@@ -116,6 +151,8 @@ fn restore<S: Stage>(assignment: &mut Assignment, outlets: &Outlets) -> Result<T
         outlets: outlets.clone(),
         fold,
         state,
+        snapshots,
+        committed: next_offset,
         next_offset,
         last_ticket: Ticket::default(),
         uncommitted: 0,
@@ -223,10 +260,29 @@ impl<S: Stage> Task<S> {
             crash_point("aggregator.commit.after");
             assignment.commit(self.next_offset);
             self.uncommitted = 0;
+            self.committed = self.next_offset;
         }
+        self.snapshot()?;
         self.committed_at = Instant::now();
         self.show(assignment);
         Ok(())
+    }
+
+    /// What is stored, once in a while.
+    fn snapshot(&mut self) -> Result<(), StateError> {
+        if let Some(snapshots) = &mut self.snapshots
+            && snapshots.is_due(self.committed)
+        {
+            snapshots.give(self.committed, self.state.snapshot()?);
+        }
+        Ok(())
+    }
+
+    fn finish_snapshots(&mut self) {
+        if let Some(snapshots) = self.snapshots.take() {
+            let last = || self.state.snapshot().ok();
+            snapshots.finish(self.committed, SNAPSHOT_WITHIN, last);
+        }
     }
 
     fn show(&self, assignment: &Assignment) {

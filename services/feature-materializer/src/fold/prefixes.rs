@@ -16,9 +16,9 @@ use weir_routing::{Nlri, Prefix};
 use super::state::StateError;
 
 /// (slot, generation, prefix) -> the path identifiers (RFC 7911) it is held under.
-const PREFIXES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prefixes");
+pub(super) const PREFIXES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("prefixes");
 /// (slot, generation) of sets that nothing refers to any more.
-const LEFT: TableDefinition<'_, (u32, u32), ()> = TableDefinition::new("left");
+pub(super) const LEFT: TableDefinition<'_, (u32, u32), ()> = TableDefinition::new("left");
 
 /// Entries kept in memory over a commit.
 const CACHED: usize = 1 << 16;

@@ -1,13 +1,25 @@
 //! What a task keeps in its redb file: everything below its position, in one transaction.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use prost::Message;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use weir_embedded::EmbeddedError;
+use weir_embedded::{
+    EmbeddedError,
+    portable::{self, Portable},
+};
 use weir_events::position::WriterSeq;
+use weir_objects::{
+    ObjectsError,
+    snapshots::{self, Encode, Place},
+};
 
-use super::prefixes::PrefixSet;
+use super::prefixes::{self, PrefixSet};
 use crate::session::Session;
 
 /// One row under "task".
@@ -16,6 +28,15 @@ const TASK: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("task");
 const WRITERS: TableDefinition<'_, &str, (u64, u64)> = TableDefinition::new("writers");
 /// `address:ASN` -> session.
 const SESSIONS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("sessions");
+
+/// Everything that a snapshot holds.
+const ALL: [&dyn Portable; 5] = [
+    &TASK,
+    &WRITERS,
+    &SESSIONS,
+    &prefixes::PREFIXES,
+    &prefixes::LEFT,
+];
 
 const FORMAT: u32 = 1;
 
@@ -28,6 +49,9 @@ pub enum StateError {
     /// The engine failed.
     #[error("state of the feature materializer: {0}")]
     Engine(#[from] redb::Error),
+    /// There is no state on this machine, and its snapshots cannot be read.
+    #[error(transparent)]
+    Snapshot(#[from] ObjectsError),
     /// A stored value is damaged, or was written by another version.
     #[error(
         "state of the feature materializer: {what} cannot be read; remove the stream's \
@@ -100,6 +124,27 @@ pub(crate) fn open(path: &Path) -> Result<(Arc<Database>, Stored), StateError> {
     transaction.commit()?;
     let stored = load(&database)?;
     Ok((database, stored))
+}
+
+/// Makes the state in the file that of its newest snapshot, when that is further than the file.
+/// Returns its position.
+pub(crate) fn bring(
+    path: &Path,
+    place: &Place,
+    pause: impl Fn(Duration) -> bool,
+) -> Result<Option<i64>, StateError> {
+    let (database, stored) = open(path)?;
+    let here = stored.standing.map(|standing| standing.next_offset);
+    let take_in = |from: &mut dyn Read| portable::read_in(&database, &ALL, from);
+    Ok(snapshots::bring(place, here, pause, take_in)?)
+}
+
+/// What writes a snapshot of the state as it is committed now.
+pub(crate) fn snapshot(database: &Database) -> Result<Encode, StateError> {
+    let transaction = database.begin_read()?;
+    Ok(Box::new(move |out: &mut dyn io::Write| {
+        portable::write_out(&transaction, &ALL, out)
+    }))
 }
 
 fn load(database: &Database) -> Result<Stored, StateError> {
