@@ -24,6 +24,8 @@ mutants=(
   "redis-ignores-versions|weir-online-store|--test stores|a_redis_conforms"
   "redis-ignores-fences|weir-online-store|--lib|a_zombie_that_was_let_in_cannot_move_the_place"
   "redis-ignores-lost-writes|weir-online-store|--lib|a_writer_notices_that_the_server_lost_what_it_had_written"
+  "cql-ignores-versions|weir-metric-store|--test cql|the_greater_version_wins"
+  "cql-ignores-fences|weir-metric-store|--test cql|a_writer_that_is_overtaken_while_it_writes_does_not_move_the_position"
 )
 
 # Times of files are kept, so that a second run compiles only what changed.

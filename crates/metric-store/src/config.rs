@@ -132,11 +132,12 @@ impl Address {
                 "a keyspace is a small letter, then up to 47 small letters, digits and _",
             ));
         }
-        let (username, password) = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
-            None => (None, None),
-            Some((user, "")) => (Some(user.to_owned()), None),
-            Some((user, password)) => (Some(user.to_owned()), Some(password.to_owned().into())),
-        };
+        let (username, password) =
+            match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
+                None => (None, None),
+                Some((user, "")) => (Some(user.to_owned()), None),
+                Some((user, password)) => (Some(user.to_owned()), Some(password.to_owned().into())),
+            };
         Ok(Self {
             hosts,
             keyspace: keyspace.to_owned(),
@@ -188,7 +189,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_keyspace_is_refused_without_the_login() {
-        for url in ["cql://u:s3cret@a/K", "cql://u:s3cret@a/k;drop", "cql://u:s3cret@/k"] {
+        for url in [
+            "cql://u:s3cret@a/K",
+            "cql://u:s3cret@a/k;drop",
+            "cql://u:s3cret@/k",
+        ] {
             let message = Address::parse(url).err().unwrap().to_string();
             assert!(!message.contains("s3cret"), "{message}");
         }

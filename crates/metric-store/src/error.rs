@@ -31,7 +31,9 @@ pub enum MetricStoreError {
         source: Box<redb::Error>,
     },
     /// The nodes do not answer, or cannot now: try again.
-    #[error("metric store: cannot {what}, {hosts} did not serve us: {reason}; check that the nodes are up")]
+    #[error(
+        "metric store: cannot {what}, {hosts} did not serve us: {reason}; check that the nodes are up"
+    )]
     Away {
         /// What was being done.
         what: &'static str,

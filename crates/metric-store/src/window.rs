@@ -113,7 +113,12 @@ impl Window {
 
 /// Adds a partial to the last window when it is the same one, else as a new one; false when there
 /// is no room for a new one.
-pub(crate) fn gather(windows: &mut Vec<Window>, partial: WindowResult, horizon: i64, limit: usize) -> bool {
+pub(crate) fn gather(
+    windows: &mut Vec<Window>,
+    partial: WindowResult,
+    horizon: i64,
+    limit: usize,
+) -> bool {
     if partial.end_us <= horizon {
         return true;
     }

@@ -16,7 +16,8 @@ type Next = Option<&'static str>;
 const LOGIN: &str = "check username and password (password_file) of [metric_store]";
 const RIGHTS: &str = "grant this user MODIFY and SELECT on the keyspace, and CREATE for migrations";
 const TLS: &str = "check ca_file, and that the node's certificate names its IP address";
-const STATEMENT: &str = "check that the keyspace was made by this version (`weir migrate`)";
+pub(super) const STATEMENT: &str =
+    "check that the keyspace was made by this version (`weir migrate`)";
 const ADDRESS: &str = "check the hosts in the URL";
 const FORMAT: &str = "check that the port is the CQL port, with TLS on both sides or on none";
 
@@ -26,10 +27,7 @@ pub(super) trait Judged: std::error::Error {
 }
 
 /// Makes our error of the driver's.
-pub(super) fn failed<E: Judged>(
-    what: &'static str,
-    hosts: &str,
-) -> impl Fn(E) -> MetricStoreError {
+pub(super) fn failed<E: Judged>(what: &'static str, hosts: &str) -> impl Fn(E) -> MetricStoreError {
     let hosts = hosts.to_owned();
     move |error| {
         let (hosts, reason) = (hosts.clone(), error.to_string());

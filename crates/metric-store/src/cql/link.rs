@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use scylla::{
-    client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
+    client::{
+        execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder,
+    },
     response::query_result::{QueryResult, QueryRowsResult},
     serialize::row::SerializeRow,
     statement::{Consistency as Replicas, SerialConsistency, prepared::PreparedStatement},
@@ -131,7 +133,9 @@ pub(super) fn applied(rows: &QueryRowsResult) -> bool {
     let named = |spec: scylla::frame::response::result::ColumnSpec<'_>| spec.name() == "[applied]";
     let column = rows.column_specs().iter().cloned().position(named);
     let row = rows.first_row::<Row>().ok();
-    let value = column.zip(row).and_then(|(column, row)| row.columns.into_iter().nth(column)?);
+    let value = column
+        .zip(row)
+        .and_then(|(column, row)| row.columns.into_iter().nth(column)?);
     value == Some(CqlValue::Boolean(true))
 }
 
@@ -159,7 +163,10 @@ async fn session(
         .tls_context(tls::context(config, address)?);
     if let Some(user) = config.username.as_ref().or(address.username.as_ref()) {
         let password = config.password.as_ref().or(address.password.as_ref());
-        builder = builder.user(user, password.map_or("", |password| password.expose_secret()));
+        builder = builder.user(
+            user,
+            password.map_or("", |password| password.expose_secret()),
+        );
     }
     match tokio::time::timeout(limit, builder.build()).await {
         Ok(session) => session.map_err(failed(CONNECT, hosts)),

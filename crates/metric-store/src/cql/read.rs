@@ -39,12 +39,13 @@ impl Link {
             return Ok(windows);
         }
         let aggregate = query.aggregate;
-        let mut push =
-            |partial: WindowResult| gather(&mut windows, partial, horizon, query.limit);
+        let mut push = |partial: WindowResult| gather(&mut windows, partial, horizon, query.limit);
         if let Keys::One(key) = query.keys {
             let values = (aggregate, key, query.width_us);
             let rows: Vec<(i64,)> = self.all(&self.statements.last_bucket, values).await?;
-            let keys = rows.into_iter().map(|(last,)| (key.to_owned(), query.width_us, last));
+            let keys = rows
+                .into_iter()
+                .map(|(last,)| (key.to_owned(), query.width_us, last));
             let slices = keys.flat_map(|key| slices(key, &wanted, horizon));
             self.walk(aggregate, slices, &wanted, &mut push).await?;
             return Ok(windows);
@@ -96,7 +97,10 @@ impl Link {
         Ok(keys)
     }
 
-    pub(super) async fn export(&self, mut each: impl FnMut(Window)) -> Result<(), MetricStoreError> {
+    pub(super) async fn export(
+        &self,
+        mut each: impl FnMut(Window),
+    ) -> Result<(), MetricStoreError> {
         let Some(horizon) = self.horizon().await? else {
             return Ok(());
         };
@@ -113,9 +117,14 @@ impl Link {
                     break;
                 };
                 after = (key.clone(), *width);
-                let slices = chunk.into_iter().flat_map(|key| slices(key, &every, horizon));
+                let slices = chunk
+                    .into_iter()
+                    .flat_map(|key| slices(key, &every, horizon));
                 let mut push = |partial: WindowResult| {
-                    if window.first().is_some_and(|last| !last.same_window(&partial)) {
+                    if window
+                        .first()
+                        .is_some_and(|last| !last.same_window(&partial))
+                    {
                         window.drain(..).for_each(&mut each);
                     }
                     gather(&mut window, partial, horizon, 1)
@@ -154,7 +163,11 @@ impl Link {
         slice: Slice,
         starts: &Range<i64>,
     ) -> Result<Vec<WindowResult>, MetricStoreError> {
-        let Slice { key, width_us, bucket } = slice;
+        let Slice {
+            key,
+            width_us,
+            bucket,
+        } = slice;
         let values = (aggregate, &key, width_us, bucket, starts.start, starts.end);
         let partials: Vec<Partial> = self.all(&self.statements.partials, values).await?;
         let row = |(start_us, partition, is_final, synthetic, measures): Partial| WindowResult {
@@ -223,7 +236,9 @@ impl Link {
         values: impl SerializeRow,
     ) -> Result<Vec<R>, MetricStoreError> {
         let rows = self.rows(WHAT, statement, values).await?;
-        let rows = rows.rows::<R>().map_err(|error| self.unreadable(WHAT, &error))?;
+        let rows = rows
+            .rows::<R>()
+            .map_err(|error| self.unreadable(WHAT, &error))?;
         rows.collect::<Result<_, _>>()
             .map_err(|error| self.unreadable(WHAT, &error))
     }

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 
 use scylla::{client::session::Session, value::Row};
 
-use super::{errors::failed, link::applied};
+use super::{
+    errors::{STATEMENT, failed},
+    link::applied,
+};
 use crate::MetricStoreError;
 
 /// What each version adds; `{ks}` stands for the keyspace.
@@ -33,6 +36,7 @@ const WHAT: &str = "migrate";
 /// A starter that died while it migrated holds others up for so long.
 const LOCK_S: u32 = 60;
 const PATIENCE: Duration = Duration::from_secs(90);
+const SETTLING: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The migrations of one keyspace.
@@ -47,6 +51,7 @@ impl Schema<'_> {
     /// Brings the keyspace to [`newest`]; safe when several starters do it at once.
     pub(super) async fn migrate(&self) -> Result<(), MetricStoreError> {
         self.prepare().await?;
+        self.settle().await?;
         let owner = format!("{:032x}", rand::random::<u128>());
         let until = Instant::now() + PATIENCE;
         while self.version().await? < newest() {
@@ -69,13 +74,16 @@ impl Schema<'_> {
 
     /// Keyspace and version table; nothing is asked of a user who may not create when they are there.
     async fn prepare(&self) -> Result<(), MetricStoreError> {
-        let there = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{ks}'";
+        let there =
+            "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{ks}'";
         if self.rows(there).await?.is_empty() {
             let literal = self.replication.trim();
             if !literal.starts_with('{') || !literal.ends_with('}') || literal.contains(';') {
                 return Err(MetricStoreError::Url {
                     url: "replication".to_owned(),
-                    reason: format!("{literal} is no replication; want {{'class': 'NetworkTopologyStrategy', 'dc1': 3}}"),
+                    reason: format!(
+                        "{literal} is no replication; want {{'class': 'NetworkTopologyStrategy', 'dc1': 3}}"
+                    ),
                 });
             }
             self.rows(&format!(
@@ -90,6 +98,21 @@ impl Schema<'_> {
         Ok(())
     }
 
+    /// Waits for a table that another starter has just made: it is listed before it can be read.
+    async fn settle(&self) -> Result<(), MetricStoreError> {
+        let until = Instant::now() + SETTLING;
+        loop {
+            match self.version().await {
+                Err(MetricStoreError::Refused {
+                    next: STATEMENT, ..
+                }) if Instant::now() < until => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                outcome => return outcome.map(|_| ()),
+            }
+        }
+    }
+
     /// Version of the keyspace.
     pub(super) async fn version(&self) -> Result<i32, MetricStoreError> {
         let text = "SELECT version FROM {ks}.weir_schema WHERE name = 'windows'";
@@ -102,7 +125,11 @@ impl Schema<'_> {
             return Err(MetricStoreError::Refused {
                 what: WHAT,
                 hosts: self.hosts.to_owned(),
-                reason: format!("keyspace {} has schema {version}, we know {}", self.keyspace, newest()),
+                reason: format!(
+                    "keyspace {} has schema {version}, we know {}",
+                    self.keyspace,
+                    newest()
+                ),
                 next: "run the newer version of weir that made it",
             });
         }

@@ -16,7 +16,9 @@ impl Link {
             "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '{}'",
             self.keyspace
         );
-        let replication = self.first::<(std::collections::BTreeMap<String, String>,)>(&text).await?;
+        let replication = self
+            .first::<(std::collections::BTreeMap<String, String>,)>(&text)
+            .await?;
         let agreed = agree(&self.session).await;
         Ok(Server {
             release_version,

@@ -38,9 +38,12 @@ impl Statements {
             prepared.set_is_idempotent(true);
             Ok::<_, MetricStoreError>(prepared)
         };
-        let fence = prepare("SELECT fence FROM {ks}.window_progress WHERE result_partition = ?").await?;
-        let mut progress =
-            prepare("SELECT fence, next_offset FROM {ks}.window_progress WHERE result_partition = ?").await?;
+        let fence =
+            prepare("SELECT fence FROM {ks}.window_progress WHERE result_partition = ?").await?;
+        let mut progress = prepare(
+            "SELECT fence, next_offset FROM {ks}.window_progress WHERE result_partition = ?",
+        )
+        .await?;
         // Sees what a conditional write has agreed on, and finishes one that was cut off.
         let serial = session.get_default_execution_profile_handle().to_profile();
         progress.set_consistency(match serial.get_serial_consistency() {

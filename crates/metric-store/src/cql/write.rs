@@ -40,11 +40,17 @@ struct Inner {
 
 impl Written {
     fn covers_end(&self, end_us: i64) -> bool {
-        self.inner().newest_us.is_some_and(|newest| newest >= end_us)
+        self.inner()
+            .newest_us
+            .is_some_and(|newest| newest >= end_us)
     }
 
     fn covers(&self, place: &Place<'_>) -> bool {
-        let key = (place.aggregate.to_owned(), place.key.to_owned(), place.width_us);
+        let key = (
+            place.aggregate.to_owned(),
+            place.key.to_owned(),
+            place.width_us,
+        );
         let inner = self.inner();
         let known = inner.keys.get(&key);
         known.is_some_and(|(last, when)| *last >= place.bucket && when.elapsed() < REFRESH)
@@ -58,7 +64,11 @@ impl Written {
         }
         let now = Instant::now();
         for place in places {
-            let key = (place.aggregate.to_owned(), place.key.to_owned(), place.width_us);
+            let key = (
+                place.aggregate.to_owned(),
+                place.key.to_owned(),
+                place.width_us,
+            );
             let known = inner.keys.entry(key).or_insert((place.bucket, now));
             *known = (known.0.max(place.bucket), now);
         }
@@ -92,7 +102,10 @@ impl Link {
             places.entry(Place::of(row)).or_default().push(dated);
         }
         self.check_fence(&progress).await?;
-        let new: Vec<_> = places.keys().filter(|place| !written.covers(place)).collect();
+        let new: Vec<_> = places
+            .keys()
+            .filter(|place| !written.covers(place))
+            .collect();
         let end = rows.iter().map(|row| row.end_us).max();
         let newest = end.filter(|end| !written.covers_end(*end)).map(Job::Newest);
         let keys = new.iter().map(|place| Job::Key(place));
@@ -114,19 +127,30 @@ impl Link {
         match job {
             Job::Newest(end_us) => {
                 let values = (end_us, end_timestamp(end_us));
-                self.execute(WHAT, &self.statements.put_newest, values).await?;
+                self.execute(WHAT, &self.statements.put_newest, values)
+                    .await?;
             }
             Job::Key(place) => {
-                let Place { aggregate, key, width_us, bucket } = place;
+                let Place {
+                    aggregate,
+                    key,
+                    width_us,
+                    bucket,
+                } = place;
                 let timestamp = bucket_timestamp(*bucket);
                 // The rows behind it may be written for another half day before it is refreshed.
-                let ttl = if self.ttl_s == 0 { 0 } else { self.ttl_s + 86_400 };
+                let ttl = if self.ttl_s == 0 {
+                    0
+                } else {
+                    self.ttl_s + 86_400
+                };
                 let values = (aggregate, key, width_us, bucket, timestamp, ttl);
                 self.execute(WHAT, &self.statements.put_key, values).await?;
             }
             Job::Rows(place, [row]) => {
                 let values = self.values(place, row);
-                self.execute(WHAT, &self.statements.put_partial, values).await?;
+                self.execute(WHAT, &self.statements.put_partial, values)
+                    .await?;
             }
             Job::Rows(place, rows) => self.batch(place, rows).await?,
         }
@@ -135,10 +159,8 @@ impl Link {
 
     async fn batch(&self, place: &Place<'_>, rows: &[Dated<'_>]) -> Result<(), MetricStoreError> {
         let statement = self.statements.put_partial.clone();
-        let mut batch = Batch::new_with_statements(
-            BatchType::Unlogged,
-            vec![statement.into(); rows.len()],
-        );
+        let mut batch =
+            Batch::new_with_statements(BatchType::Unlogged, vec![statement.into(); rows.len()]);
         batch.set_is_idempotent(true);
         let values: Vec<_> = rows.iter().map(|row| self.values(place, row)).collect();
         self.patiently(async || {
