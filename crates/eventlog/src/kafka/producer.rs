@@ -96,6 +96,8 @@ impl<D: Deliveries> Producer<D> {
             .set("acks", "all")
             .set("message.timeout.ms", "0")
             .set("linger.ms", "1")
+            // A topic that is not known after so long is missing.
+            .set("topic.metadata.propagation.max.ms", "10000")
             .set("compression.codec", "none")
             .set("batch.num.messages", "10000")
             .set("batch.size", "131072")

@@ -8,7 +8,7 @@ use crate::harness::{
     PATIENCE, Seen, Watched, append, embedded, fresh, kafka, publisher, reader, topic,
 };
 
-const JOINS: u32 = 20;
+const JOINS: u32 = 12;
 const PER_JOIN: u32 = 300;
 
 fn storm(bootstrap: &str, log: &EventLog) {
