@@ -12,6 +12,7 @@ mod live;
 mod openapi;
 mod page;
 mod problem;
+pub mod process;
 mod rest;
 mod run;
 

@@ -1,0 +1,176 @@
+//! The serving side as a process of its own: its tables, its engines, its supervisor.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use weir_eventlog::{EventLog, LogConfig, LogError, admin};
+use weir_events::topics::{BGP_CONFLICTS, SERVICE_STATUS};
+use weir_features::declared;
+use weir_lifecycle::{
+    NotStarted, Part, causes,
+    config::Layers,
+    probe::Probe,
+    program::{Program, Service, Site},
+};
+use weir_metric_store::MetricStore;
+use weir_online_store::OnlineStore;
+use weir_record_store::BlockingRecordStore;
+
+use crate::{Config, Running, StartError, Stores, start};
+
+/// The binary.
+pub const PROGRAM: Program = Program {
+    name: "weir-serving-api",
+    about: "Serves incidents, features and windows: REST, gRPC, live events and a page.",
+    settings: "\
+  [kafka]         bootstrap_servers = \"kafka:9092\": live events
+  [record_store]  url = \"postgres://weir@db:5432/weir\", password_file = \"/run/secrets/db\"
+  [online_store]  url = \"redis://cache:6379/0\", password_file
+  [metric_store]  url = \"cql://scylla:9042/weir\", username, password_file
+  [serving_api]   listen = \"127.0.0.1:8080\", grpc, auth.token_file (needed off loopback)
+  [stream] [admin] [telemetry]  id, data (a folder); listen; log_format, log_filter",
+    admin_port: 9105,
+};
+
+/// Its tables.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Tables {
+    kafka: LogConfig,
+    record_store: weir_record_store::Config,
+    online_store: weir_online_store::Config,
+    metric_store: weir_metric_store::Config,
+    serving_api: Config,
+}
+
+/// The serving side with the settings of its process.
+pub struct Process(Tables);
+
+/// At work, and whether its engines answer.
+pub struct AtWork {
+    running: Running,
+    /// Keeps the pool of the records alive.
+    _records: BlockingRecordStore,
+    _probes: Vec<Probe>,
+}
+
+impl Service for Process {
+    type Part = AtWork;
+
+    fn read(layers: &Layers) -> Result<Self, String> {
+        let mut tables: Tables = layers.get().map_err(|error| causes(&error))?;
+        tables.kafka = tables
+            .kafka
+            .with_environment(layers.names("kafka"))
+            .map_err(|error| causes(&error))?;
+        tables.record_store = tables
+            .record_store
+            .with_environment(layers.names("record_store"))
+            .map_err(|error| causes(&error))?;
+        tables.online_store = tables
+            .online_store
+            .with_environment(layers.names("online_store"))
+            .map_err(|error| causes(&error))?;
+        Ok(Self(tables))
+    }
+
+    fn is_enabled(&self) -> bool {
+        self.0.kafka.enabled
+    }
+
+    fn state(&self, _: &Path) -> Option<(PathBuf, &'static str)> {
+        None
+    }
+
+    fn start(&self, site: &Site) -> Result<AtWork, NotStarted> {
+        let Self(tables) = self;
+        let at = |name: &str| site.stream.data.join(name).display().to_string();
+        let log = EventLog::kafka(tables.kafka.clone()).map_err(log_refused)?;
+        for topic in [BGP_CONFLICTS, SERVICE_STATUS] {
+            admin::end_offsets(&log, &topic).map_err(log_refused)?;
+        }
+        let mut records = tables.record_store.clone();
+        if records.url.is_empty() {
+            records.url = format!("sqlite://{}", at("incidents.db"));
+        }
+        let mut online = tables.online_store.clone();
+        if online.url.is_empty() {
+            online.url = format!("file://{}", at("online.redb"));
+        }
+        let mut metrics = tables.metric_store.clone();
+        if metrics.url.is_empty() {
+            metrics.url = format!("file://{}", at("metrics.redb"));
+        }
+        let records = BlockingRecordStore::connect(&records)
+            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
+        let online = OnlineStore::connect(&online)
+            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
+        let metrics = MetricStore::connect(&metrics)
+            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
+        let stores = Stores {
+            records: records.store().clone(),
+            online: online.clone(),
+            metrics: metrics.clone(),
+            views: declared::all(),
+        };
+        let running = start(
+            &tables.serving_api,
+            &log,
+            stores,
+            &site.health,
+            &site.telemetry,
+        )
+        .map_err(|error| match error {
+            StartError::Live(error) => log_refused(error),
+            other => NotStarted::of(&other, false),
+        })?;
+        let asked = records.clone();
+        let probes = [
+            Probe::start(site.health.register("kafka"), move || {
+                let ends = admin::end_offsets(&log, &BGP_CONFLICTS);
+                ends.map(drop).map_err(|error| causes(&error))
+            }),
+            Probe::start(site.health.register("record-store"), move || {
+                asked.position(0).map(drop).map_err(|error| causes(&error))
+            }),
+            Probe::start(site.health.register("online-store"), move || {
+                online.position(0).map(drop).map_err(|error| causes(&error))
+            }),
+            Probe::start(site.health.register("metric-store"), move || {
+                metrics
+                    .position(0)
+                    .map(drop)
+                    .map_err(|error| causes(&error))
+            }),
+        ];
+        Ok(AtWork {
+            running,
+            _records: records,
+            _probes: probes
+                .into_iter()
+                .collect::<Result<_, _>>()
+                .map_err(|error| NotStarted::of(&error, false))?,
+        })
+    }
+}
+
+fn log_refused(error: LogError) -> NotStarted {
+    NotStarted::of(&error, error.may_start_later())
+}
+
+impl Part for AtWork {
+    fn failure(&self) -> Option<String> {
+        self.running.failure()
+    }
+
+    fn waiting(&self) -> Option<String> {
+        None
+    }
+
+    fn stop(self, deadline: Duration) -> Result<(), String> {
+        self.running.stop(deadline).map_err(|error| causes(&error))
+    }
+}
