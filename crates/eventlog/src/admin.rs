@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub use desired::{Desired, OverridesError, table, with_overrides};
-pub use groups::{Group, Member, MoveError, group, groups, move_group, offsets_at};
+pub use groups::{Group, Member, MoveError, group, groups, move_group, offsets_at, positions};
 pub use plan::{Found, Step};
 pub use topics::{Browse, Partition, Start, Topic, browse, delete, describe, list};
 
@@ -99,6 +99,14 @@ pub fn end_offsets(log: &EventLog, topic: &Row) -> Result<Vec<i64>, LogError> {
     (0..topic.partitions)
         .map(|partition| lookup.range(topic.name, partition).map(|(_, end)| end))
         .collect()
+}
+
+/// First kept offset and end of one partition of any topic.
+///
+/// # Errors
+/// When the broker does not answer.
+pub fn range(log: &EventLog, topic: &str, partition: u32) -> Result<(i64, i64), LogError> {
+    log.lookup()?.range(topic, partition)
 }
 
 /// How many records the dead-letter topic of `topic` was ever given.

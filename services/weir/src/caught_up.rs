@@ -11,7 +11,7 @@ use weir_events::topics::{self, Topic};
 type Stage = (&'static str, Topic);
 
 /// Who reads what, from the source of the log to its mouths.
-const ORDER: [&[Stage]; 2] = [
+pub(crate) const ORDER: [&[Stage]; 2] = [
     &[
         (weir_conflict_detector::GROUP, topics::BGP_UPDATES),
         (weir_feature_materializer::GROUP, topics::BGP_MESSAGES),

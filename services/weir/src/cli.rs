@@ -4,6 +4,14 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::{
+    config_show::ConfigCommand,
+    export::ExportArguments,
+    pipelines::{GroupsCommand, PipelinesCommand},
+    site::SiteArguments,
+    topics::TopicsCommand,
+};
+
 /// Measures the streams of a network: finds BGP routing conflicts while they happen, keeps session
 /// features fresh and counts messages over event time. Everything runs in this one process.
 #[derive(Debug, Parser)]
@@ -31,6 +39,41 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Read files to their end, wait until every stage has caught up, write what was found, exit.
     Replay(ReplayArguments),
+    /// The topics on Kafka: make, compare, look, read, remove.
+    Topics {
+        #[command(flatten)]
+        site: SiteArguments,
+        #[command(subcommand)]
+        command: TopicsCommand,
+    },
+    /// Consumer groups: who reads, and how far.
+    Groups {
+        #[command(flatten)]
+        site: SiteArguments,
+        #[command(subcommand)]
+        command: GroupsCommand,
+    },
+    /// Our stages: how far each is, wait for all, set one back.
+    Pipelines {
+        #[command(flatten)]
+        site: SiteArguments,
+        #[command(subcommand)]
+        command: PipelinesCommand,
+    },
+    /// Write what the stores hold, as a replay does.
+    Export(ExportArguments),
+    /// Bring the tables of every store that the settings name up to this version.
+    Migrate {
+        #[command(flatten)]
+        site: SiteArguments,
+    },
+    /// The settings that hold.
+    Config {
+        #[command(flatten)]
+        site: SiteArguments,
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
 }
 
 #[derive(Debug, Clone, Args)]

@@ -2,19 +2,85 @@
 //! by its own key. No line holds an offset or a partition, so two runs over the same input write
 //! the same bytes.
 
-use std::{collections::BTreeMap, io::Write};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
 use weir_events::time::rfc3339;
 use weir_feature_materializer::views;
 use weir_features::{EntityKey, Value};
-use weir_record_store::{IncidentRow, RecordError, State, export::IncidentJson};
+use weir_metric_store::MetricStore;
+use weir_online_store::OnlineStore;
+use weir_record_store::{
+    BlockingRecordStore, IncidentRow, RecordError, State, export::IncidentJson,
+};
 
-use crate::{compose::Stores, progress::Failure, summary::Counts};
+use crate::{compose::Stores, progress::Failure, site::SiteArguments, summary::Counts};
 
 /// Entities read at once.
 const PAGE: usize = 1_000;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExportArguments {
+    #[command(flatten)]
+    site: SiteArguments,
+    /// Write the last state of every incident here, one JSON object per line.
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["features", "windows"])]
+    incidents: Option<PathBuf>,
+    /// Write the online features of every entity here, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    features: Option<PathBuf>,
+    /// Write every window here, one JSON object per line.
+    #[arg(long, value_name = "FILE")]
+    windows: Option<PathBuf>,
+}
+
+/// From the stores that the settings name.
+pub(crate) fn export(arguments: &ExportArguments) -> Result<(), Failure> {
+    let settings = arguments.site.settings()?;
+    let named = |url: &str, table: &str| match url {
+        "" => Err(Failure::Unusable(format!(
+            "[{table}] url is not set: say which store to read (for one stream of `weir`, \
+             the file in its folder)"
+        ))),
+        _ => Ok(()),
+    };
+    if let Some(path) = &arguments.incidents {
+        named(&settings.record_store.url, "record_store")?;
+        let store = BlockingRecordStore::connect(&settings.record_store)?;
+        write(path, |out| incidents_of(&store, out))?;
+        store.close();
+    }
+    if let Some(path) = &arguments.features {
+        named(&settings.online_store.url, "online_store")?;
+        let store = OnlineStore::connect(&settings.online_store).map_err(Failure::broken)?;
+        write(path, |out| features_of(&store, out))?;
+    }
+    if let Some(path) = &arguments.windows {
+        named(&settings.metric_store.url, "metric_store")?;
+        let store = MetricStore::connect(&settings.metric_store).map_err(Failure::broken)?;
+        write(path, |out| windows_of(&store, out))?;
+    }
+    Ok(())
+}
+
+/// Makes the file at `path` of what `content` writes.
+pub(crate) fn write(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<File>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let named = |error| Failure::Broken(format!("cannot write {}: {error}", path.display()));
+    let mut out = BufWriter::new(File::create(path).map_err(named)?);
+    content(&mut out)?;
+    out.flush().map_err(named)
+}
 
 impl From<RecordError> for Failure {
     fn from(error: RecordError) -> Self {
@@ -24,9 +90,11 @@ impl From<RecordError> for Failure {
 
 /// One line per id, its last state, sorted by (first_seen, id).
 pub(crate) fn incidents(stores: &Stores, out: &mut impl Write) -> Result<(), Failure> {
-    stores
-        .records
-        .export_all(|row| line(out, &IncidentJson::from(row)))
+    incidents_of(&stores.records, out)
+}
+
+fn incidents_of(store: &BlockingRecordStore, out: &mut impl Write) -> Result<(), Failure> {
+    store.export_all(|row| line(out, &IncidentJson::from(row)))
 }
 
 /// How many incidents of each type were opened, confirmed at some time, and are over.
@@ -46,11 +114,14 @@ pub(crate) fn counts(stores: &Stores) -> Result<BTreeMap<String, Counts>, Failur
 
 /// One line per (view, entity).
 pub(crate) fn features(stores: &Stores, out: &mut impl Write) -> Result<(), Failure> {
+    features_of(&stores.online, out)
+}
+
+fn features_of(store: &OnlineStore, out: &mut impl Write) -> Result<(), Failure> {
     for view in views::all() {
         let mut after: Option<EntityKey> = None;
         loop {
-            let rows = stores
-                .online
+            let rows = store
                 .rows(&view.name, after.as_ref(), PAGE)
                 .map_err(Failure::broken)?;
             for row in &rows {
@@ -86,9 +157,12 @@ pub(crate) fn features(stores: &Stores, out: &mut impl Write) -> Result<(), Fail
 
 /// One line per (aggregate, key, width, start), summed over source partitions.
 pub(crate) fn windows(stores: &Stores, out: &mut impl Write) -> Result<(), Failure> {
+    windows_of(&stores.metrics, out)
+}
+
+fn windows_of(store: &MetricStore, out: &mut impl Write) -> Result<(), Failure> {
     let mut outcome = Ok(());
-    stores
-        .metrics
+    store
         .export(|window| {
             if outcome.is_err() {
                 return;

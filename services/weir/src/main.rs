@@ -3,13 +3,18 @@
 mod caught_up;
 mod cli;
 mod compose;
+mod config_show;
 mod export;
+mod migrate;
+mod pipelines;
 mod progress;
 mod replay;
 mod run;
 mod settings;
+mod site;
 mod stream;
 mod summary;
+mod topics;
 mod usage;
 
 use std::process::ExitCode;
@@ -30,6 +35,12 @@ fn main() -> ExitCode {
         .and_then(|telemetry| match cli.command {
             Some(Command::Run(arguments)) => run::run(&arguments, &telemetry),
             Some(Command::Replay(arguments)) => replay::replay(arguments, telemetry),
+            Some(Command::Topics { site, command }) => topics::topics(&command, &site),
+            Some(Command::Groups { site, command }) => pipelines::groups(&command, &site),
+            Some(Command::Pipelines { site, command }) => pipelines::pipelines(&command, &site),
+            Some(Command::Export(arguments)) => export::export(&arguments),
+            Some(Command::Migrate { site }) => migrate::migrate(&site),
+            Some(Command::Config { site, command }) => config_show::config(&command, &site),
             None => run::run(&cli.run, &telemetry),
         });
     match outcome {

@@ -25,6 +25,14 @@ impl Failure {
         }
     }
 
+    /// The same, of `whom`.
+    pub(crate) fn of(self, whom: &str) -> Self {
+        match self {
+            Self::Unusable(text) => Self::Unusable(format!("{whom}: {text}")),
+            Self::Broken(text) => Self::Broken(format!("{whom}: {text}")),
+        }
+    }
+
     /// An error and its causes, in one line.
     pub(crate) fn broken(error: impl std::error::Error) -> Self {
         Self::Broken(causes(&error))

@@ -56,8 +56,12 @@ pub fn group(log: &EventLog, name: &str) -> Result<Option<Group>, LogError> {
     Ok(found.into_iter().find(|group| group.name == name))
 }
 
-/// The position that `group` has committed in each of the partitions of `topic`.
-pub(super) fn positions(
+/// The position that `group` has committed in each of the first `partitions` partitions of any
+/// topic; `None` = none yet.
+///
+/// # Errors
+/// When the broker does not answer.
+pub fn positions(
     log: &EventLog,
     group: &str,
     topic: &str,
