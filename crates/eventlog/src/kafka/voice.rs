@@ -198,6 +198,12 @@ pub(crate) fn trouble_of(error: &KafkaError) -> Trouble {
         | Code::RequestTimedOut
         | Code::NetworkException
         | Code::BrokerNotAvailable
+        | Code::DestroyBroker
+        | Code::ReplicaNotAvailable
+        | Code::FencedLeaderEpoch
+        | Code::UnknownLeaderEpoch
+        | Code::KafkaStorageError
+        | Code::OffsetNotAvailable
         | Code::LeaderNotAvailable
         | Code::NotLeaderForPartition
         | Code::NotEnoughReplicas

@@ -40,8 +40,10 @@ impl Watch {
                     let has_partitions = !self.shared.held.lock().is_empty();
                     self.shared.waiting.answered(has_partitions);
                 }
+                Err(error @ LogError::Partitions { .. }) => self.shared.fail(&error.to_string()),
                 Err(error) if error.trouble() == Trouble::Other => {
-                    self.shared.fail(&error.to_string());
+                    // A look that failed; what matters fails where it is used.
+                    tracing::debug!(group = self.group, %error, "while looking");
                 }
                 Err(error) => {
                     let reason = error.to_string();
