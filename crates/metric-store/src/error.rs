@@ -64,6 +64,19 @@ pub enum MetricStoreError {
         /// The fence in the store.
         current: u64,
     },
+    /// The engine lost what it had acknowledged: one node killed with its commit log not yet synced.
+    #[error(
+        "metric store: partition {partition} stands at {found:?}, we had written {expected}: the engine \
+         lost acknowledged writes; raise the fence and resume from its position"
+    )]
+    Rewound {
+        /// Partition of `window-results`.
+        partition: u32,
+        /// The position that was acknowledged.
+        expected: i64,
+        /// The position that is there.
+        found: Option<i64>,
+    },
     /// A row has a version that cannot be a write timestamp.
     #[error(
         "metric store: window of {aggregate}/{key} has version {version}, outside 1..2^63; its writer is broken"
@@ -90,7 +103,7 @@ pub enum MetricStoreError {
 
 impl MetricStoreError {
     /// True when the same call may succeed later (a full disk, an I/O error, nodes that are away,
-    /// overloaded or still starting).
+    /// overloaded or still starting). `Fenced` and `Rewound` are not: the partition must be taken anew.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {

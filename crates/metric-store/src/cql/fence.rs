@@ -45,16 +45,37 @@ impl Link {
         belongs(progress, fence)
     }
 
-    /// Stores the position while the fence is ours.
-    pub(super) async fn move_on(&self, progress: &Progress) -> Result<(), MetricStoreError> {
-        let number = i64::from(progress.partition);
-        let values = (progress.next_offset, number, progress.fence.0.cast_signed());
-        let rows = self.rows(MOVE, &self.statements.move_on, values).await?;
+    /// Stores the position while the fence is ours and, where we know it, the last position is still
+    /// there: an engine that lost it may have lost rows before it.
+    pub(super) async fn move_on(
+        &self,
+        progress: &Progress,
+        last: Option<i64>,
+    ) -> Result<(), MetricStoreError> {
+        let (next, number) = (progress.next_offset, i64::from(progress.partition));
+        let fence = progress.fence.0.cast_signed();
+        let rows = if let Some(last) = last {
+            let statement = &self.statements.move_from;
+            self.rows(MOVE, statement, (next, number, fence, last))
+                .await?
+        } else {
+            let statement = &self.statements.move_on;
+            self.rows(MOVE, statement, (next, number, fence)).await?
+        };
         if applied(&rows) {
             return Ok(());
         }
-        let (fence, _) = self.state(MOVE, progress.partition).await?;
-        Err(fenced(progress, fence))
+        let (fence, found) = self.state(MOVE, progress.partition).await?;
+        belongs(progress, fence)?;
+        // Done by a first attempt whose answer was lost.
+        if found == Some(next) {
+            return Ok(());
+        }
+        Err(MetricStoreError::Rewound {
+            partition: progress.partition,
+            expected: last.unwrap_or(next),
+            found,
+        })
     }
 
     async fn state(&self, what: &'static str, partition: u32) -> Result<State, MetricStoreError> {

@@ -22,6 +22,7 @@ pub(super) struct Statements {
     pub(super) first_fence: PreparedStatement,
     pub(super) next_fence: PreparedStatement,
     pub(super) move_on: PreparedStatement,
+    pub(super) move_from: PreparedStatement,
 }
 
 impl Statements {
@@ -93,6 +94,10 @@ impl Statements {
             .await?,
             move_on: prepare(
                 "UPDATE {ks}.window_progress SET next_offset = ? WHERE result_partition = ? IF fence = ?",
+            )
+            .await?,
+            move_from: prepare(
+                "UPDATE {ks}.window_progress SET next_offset = ? WHERE result_partition = ? IF fence = ? AND next_offset = ?",
             )
             .await?,
         })

@@ -34,6 +34,8 @@ pub(super) struct Written(Mutex<Inner>);
 #[derive(Default)]
 struct Inner {
     newest_us: Option<i64>,
+    /// (partition, fence) -> position.
+    positions: HashMap<(u32, u64), i64>,
     /// (aggregate, key, width) -> (last bucket, when).
     keys: HashMap<(String, String, i64), (i64, Instant)>,
 }
@@ -72,6 +74,20 @@ impl Written {
             let known = inner.keys.entry(key).or_insert((place.bucket, now));
             *known = (known.0.max(place.bucket), now);
         }
+    }
+
+    fn position(&self, progress: &Progress) -> Option<i64> {
+        let place = (progress.partition, progress.fence.0);
+        self.inner().positions.get(&place).copied()
+    }
+
+    fn moved(&self, progress: &Progress) {
+        let mut inner = self.inner();
+        inner
+            .positions
+            .retain(|(partition, _), _| *partition != progress.partition);
+        let place = (progress.partition, progress.fence.0);
+        inner.positions.insert(place, progress.next_offset);
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
@@ -120,7 +136,10 @@ impl Link {
         if let Some(end) = end {
             written.note(end, &new);
         }
-        self.move_on(&progress).await
+        let last = written.position(&progress);
+        self.move_on(&progress, last).await?;
+        written.moved(&progress);
+        Ok(())
     }
 
     async fn run(&self, job: Job<'_>) -> Result<(), MetricStoreError> {
