@@ -53,6 +53,8 @@ pub struct Snapshots {
     done: Receiver<bool>,
     /// One is on its way.
     busy: bool,
+    /// The last one did not get there.
+    failed: bool,
     every: Duration,
     given: Instant,
     last: i64,
@@ -88,6 +90,7 @@ impl Snapshots {
             jobs: Some(jobs),
             done,
             busy: false,
+            failed: false,
             every,
             given: Instant::now(),
             last,
@@ -97,10 +100,12 @@ impl Snapshots {
 
     /// True when the state at `position` should be given now.
     pub fn is_due(&mut self, position: i64) -> bool {
-        while self.done.try_recv().is_ok() {
+        while let Ok(there) = self.done.try_recv() {
             self.busy = false;
+            self.failed = !there;
         }
-        !self.busy && position > self.last && self.given.elapsed() >= self.every
+        let new = position > self.last || self.failed;
+        !self.busy && new && self.given.elapsed() >= self.every
     }
 
     /// Takes the state at `position`. One that fails is told and counted; the next is due all the
@@ -123,16 +128,22 @@ impl Snapshots {
         encode: impl FnOnce() -> Option<Encode>,
     ) -> bool {
         let until = Instant::now() + within;
-        let mut there = true;
         if self.busy {
-            there = self.wait(until);
+            self.wait(until);
         }
         if !self.busy
-            && (position > self.last || !there)
+            && (position > self.last || self.failed)
             && let Some(encode) = encode()
         {
             self.give(position, encode);
-            there = self.wait(until);
+            self.wait(until);
+        }
+        let there = !self.busy && !self.failed;
+        if !there {
+            tracing::warn!(
+                position,
+                "the last state is on this machine only: its snapshot was not copied in time"
+            );
         }
         self.jobs = None;
         // A thread that still waits for an endpoint is not waited for.
@@ -144,11 +155,11 @@ impl Snapshots {
         there
     }
 
-    fn wait(&mut self, until: Instant) -> bool {
+    fn wait(&mut self, until: Instant) {
         let left = until.saturating_duration_since(Instant::now());
         let there = self.done.recv_timeout(left);
         self.busy = there.is_err();
-        there.unwrap_or(false)
+        self.failed = there != Ok(true);
     }
 }
 

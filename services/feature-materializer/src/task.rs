@@ -40,8 +40,8 @@ const SNAPSHOT_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the state in {state} was derived from {topic}/{partition} of topic epoch {stored}, the log is \
-     of epoch {found}: the topic was made anew; remove the stream's `materializer` folder and run \
-     again"
+     of epoch {found}: the topic was made anew; remove the stream's `materializer` folder (and its \
+     copies in [checkpoint_store]) and run again"
 )]
 struct OtherLog {
     state: PathBuf,

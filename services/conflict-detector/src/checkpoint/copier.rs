@@ -22,8 +22,6 @@ struct State {
     waiting: Option<Manifest>,
     /// The one that is being copied.
     under_way: Option<Manifest>,
-    /// P0 of the last one that was copied.
-    copied: Option<i64>,
     /// The last try failed.
     failing: bool,
     ended: bool,
@@ -115,7 +113,6 @@ impl Shared {
                     if std::mem::take(&mut state.failing) {
                         tracing::info!(p0 = manifest.p0, "checkpoints are copied again");
                     }
-                    state.copied = Some(manifest.p0);
                     again = AGAIN.0;
                     drop(state);
                     crash_point("checkpoint.copied");

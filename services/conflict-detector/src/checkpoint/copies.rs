@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! conflict-detector/bgp-updates/<partition>/shards/<sha256, 32 hex digits>
-//! conflict-detector/bgp-updates/<partition>/manifest-<p0, 20 digits>-<round>.json
+//! conflict-detector/bgp-updates/<partition>/manifests/<p0, 20 digits>-<round>.json
 //! ```
 //! Shards first, then the manifest, put only where there is none. The greatest P0 is the newest, so
 //! a writer that was overtaken changes nothing (docs/detector.md 17).
@@ -89,7 +89,7 @@ impl Copies {
             }
         }
         let name = format!(
-            "{}/manifest-{:020}-{:010}.json",
+            "{}/manifests/{:020}-{:010}.json",
             self.folder, manifest.p0, manifest.round
         );
         // One that is there describes the same log up to the same place: a task before us wrote it.
@@ -196,12 +196,11 @@ impl Copies {
     fn manifests(&self) -> Result<Vec<Name>, ObjectsError> {
         let mut found: Vec<_> = self
             .objects
-            .list(&self.folder)?
+            .list(&format!("{}/manifests", self.folder))?
             .into_iter()
             .filter_map(|object| {
                 let file = object.name.rsplit('/').next()?;
-                let numbers = file.strip_prefix("manifest-")?.strip_suffix(".json")?;
-                let (p0, round) = numbers.split_once('-')?;
+                let (p0, round) = file.strip_suffix(".json")?.split_once('-')?;
                 Some(Name {
                     p0: p0.parse().ok()?,
                     round: round.parse().ok()?,
@@ -248,3 +247,6 @@ impl Copies {
         format!("{}/shards/{file}", self.folder)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,9 @@
 //! Records in, rows out, with and without crashes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use weir_events::{
@@ -8,6 +11,10 @@ use weir_events::{
     v1::{bgp_message, control},
 };
 use weir_features::Value;
+use weir_objects::{
+    Objects,
+    snapshots::{self, Snapshots},
+};
 use weir_routing::{AsPath, Asn, Nlri, PathAttributes, Prefix};
 
 use super::*;
@@ -307,4 +314,53 @@ proptest! {
         whole.extend(rows_of(&mut other.open(writer.partition()), &log));
         prop_assert_eq!(emitted.into_values().collect::<Vec<_>>(), whole);
     }
+}
+
+#[test]
+fn on_another_machine_the_snapshot_goes_on_to_the_same_rows() {
+    let mut writer = Writer::new();
+    let mut records = Vec::new();
+    for second in 1..40_u8 {
+        let time_us = i64::from(second) * SECOND_US;
+        let withdrawn = nlri(second / 2, 0);
+        records.push(writer.update(time_us, &[nlri(second, 0), nlri(second, 7)], &[withdrawn]));
+        if second % 13 == 0 {
+            records.push(writer.message(time_us, Body::Keepalive));
+        }
+        records.push(writer.tick(time_us));
+    }
+    let partition = writer.partition();
+    let (before, after) = records.split_at(50);
+    let here = Folder::new();
+    let mut fold = here.open(partition);
+    rows_of(&mut fold, before);
+    fold.commit().unwrap();
+    let position = fold.standing().next_offset;
+
+    let objects = tempfile::tempdir().unwrap();
+    let place = snapshots::Place {
+        objects: Objects::open(&objects.path().display().to_string()).unwrap(),
+        folder: format!("feature-materializer/bgp-messages/{partition}"),
+        scratch: here.0.path().join("fold.snap"),
+    };
+    let copies = Snapshots::start(place.clone(), 0, Duration::ZERO, || {}).unwrap();
+    assert!(copies.finish(position, Duration::from_secs(20), || fold.snapshot().ok()));
+    let expected = rows_of(&mut fold, after);
+    assert!(!expected.is_empty());
+
+    let there = Folder::new();
+    let path = there.0.path().join("fold.redb");
+    assert_eq!(bring(&path, &place, |_| false).unwrap(), Some(position));
+    // What is as far as its snapshot is left alone.
+    assert_eq!(bring(&path, &place, |_| false).unwrap(), None);
+    let mut restored = there.open(partition);
+    assert_eq!(rows_of(&mut restored, after), expected);
+    restored.commit().unwrap();
+    fold.commit().unwrap();
+    let bytes = |fold: &Fold| {
+        let mut bytes = Vec::new();
+        fold.snapshot().unwrap()(&mut bytes).unwrap();
+        bytes
+    };
+    assert!(bytes(&restored) == bytes(&fold));
 }

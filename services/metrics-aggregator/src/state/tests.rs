@@ -1,12 +1,16 @@
 //! A task that is dropped at any moment and restored says the same, byte for byte.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use prost::Message;
 use weir_events::{
     position::TopicEpoch,
     time::SECOND_US,
     v1::{self, WindowResult, control::Kind},
+};
+use weir_objects::{
+    Objects,
+    snapshots::{Place, Snapshots},
 };
 use weir_windows::TimeRules;
 
@@ -241,6 +245,49 @@ fn says_the_same<S: Stage>(log: &[Vec<u8>]) {
             "batches of {batch}, crash {crash}"
         );
     }
+}
+
+/// Half of the log on one machine, the rest on another that has only the snapshot.
+fn moves_to_another_machine<S: Stage>(log: &[Vec<u8>]) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let place = Place {
+        objects: Objects::open(&at("objects").display().to_string()).unwrap(),
+        folder: format!("metrics-aggregator/{}/1", S::TOPIC.name),
+        scratch: at("scratch"),
+    };
+    let play = |fold: &mut Fold<S>, range: std::ops::Range<usize>| {
+        let mut published = Published::new();
+        for (offset, payload) in range.clone().zip(&log[range]) {
+            let offset = i64::try_from(offset).unwrap();
+            // Late and damaged ones are part of the log.
+            let _ = fold.apply(offset, payload, &mut |row| publish(&mut published, row));
+        }
+        published
+    };
+    let half = log.len() / 2;
+    let position = i64::try_from(half).unwrap();
+    let here = TaskState::open(&at("here.redb")).unwrap();
+    let mut fold = Fold::<S>::new(1, TopicEpoch(3), TimeRules::default());
+    play(&mut fold, 0..half);
+    here.commit(&mut fold, position).unwrap();
+    let copies = Snapshots::start(place.clone(), 0, Duration::ZERO, || {}).unwrap();
+    assert!(copies.finish(position, Duration::from_secs(20), || here.snapshot().ok()));
+    let expected = play(&mut fold, half..log.len());
+
+    let there = TaskState::open(&at("there.redb")).unwrap();
+    assert_eq!(there.bring(&place, |_| false).unwrap(), Some(position));
+    assert_eq!(there.bring(&place, |_| false).unwrap(), None);
+    let (mut restored, next) = there.load::<S>(1, TimeRules::default()).unwrap().unwrap();
+    assert_eq!(next, position);
+    assert!(play(&mut restored, half..log.len()) == expected);
+    assert_eq!(restored.counters, fold.counters);
+}
+
+#[test]
+fn both_tasks_move_to_another_machine_and_say_the_same() {
+    moves_to_another_machine::<PerPeer>(&messages());
+    moves_to_another_machine::<PerOrigin>(&updates());
 }
 
 #[test]
