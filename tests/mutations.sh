@@ -19,7 +19,9 @@ only=${1:-}
 mutants=(
   "no-seq-check|weir-conflicts|--test stories|what_is_sent_twice_or_by_a_fenced_writer_has_no_effect"
   "block-applies-below-pb|weir-conflicts|--test properties|a_restart_anywhere_leaves_no_trace"
-  "store-ignores-versions|weir-record-store|--test versions|a_transition_that_comes_late_does_not_replace_a_newer_state"
+  "store-ignores-versions|weir-record-store|--test sqlite|a_transition_that_comes_late_does_not_replace_a_newer_state"
+  "postgres-ignores-versions|weir-record-store|--test postgres|a_transition_that_comes_late_does_not_replace_a_newer_state"
+  "postgres-ignores-fences|weir-record-store|--test postgres|a_lower_fence_is_refused_and_writes_nothing"
   "manifest-before-ack|weir-conflict-detector|--lib|no_manifest_before_every_effect_below_it_is_acknowledged"
   "redis-ignores-versions|weir-online-store|--test stores|a_redis_conforms"
   "redis-ignores-fences|weir-online-store|--lib|a_zombie_that_was_let_in_cannot_move_the_place"

@@ -120,11 +120,12 @@ impl RecordError {
         match self {
             Self::Silent { .. } => true,
             Self::Statement { source, .. } | Self::Postgres { source, .. } => passes(source),
-            Self::Migrate { source, .. } => match source {
-                sqlx::migrate::MigrateError::Execute(source)
-                | sqlx::migrate::MigrateError::ExecuteMigration(source, _) => passes(source),
-                _ => false,
-            },
+            Self::Migrate {
+                source:
+                    sqlx::migrate::MigrateError::Execute(source)
+                    | sqlx::migrate::MigrateError::ExecuteMigration(source, _),
+                ..
+            } => passes(source),
             _ => false,
         }
     }

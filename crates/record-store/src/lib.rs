@@ -33,6 +33,8 @@ pub use incident::{
 pub use incidents::Count;
 pub use updates::UpdateRow;
 
+use std::sync::Arc;
+
 use positions::Sink;
 use postgres::Postgres;
 use sqlite::Sqlite;
@@ -45,7 +47,7 @@ pub struct RecordStore {
 
 #[derive(Clone, Debug)]
 enum Backend {
-    Sqlite(Sqlite),
+    Sqlite(Arc<Sqlite>),
     Postgres(Postgres),
 }
 
@@ -69,7 +71,9 @@ impl RecordStore {
     pub async fn connect(config: &Config) -> Result<Self, RecordError> {
         let scheme = config.url.split(':').next().unwrap_or_default();
         let backend = match (config.url.strip_prefix("sqlite://"), scheme) {
-            (Some(path), _) => Backend::Sqlite(Sqlite::open(path.as_ref(), config).await?),
+            (Some(path), _) => {
+                Backend::Sqlite(Arc::new(Sqlite::open(path.as_ref(), config).await?))
+            }
             (None, "postgres" | "postgresql") => {
                 Backend::Postgres(Postgres::connect(config).await?)
             }

@@ -1,4 +1,5 @@
 //! The conformance cases on PostgreSQL, and what only a server can do.
+#![expect(clippy::unwrap_used, reason = "test cases")]
 
 mod crashes;
 mod database;

@@ -90,7 +90,7 @@ async fn two_writers_of_one_partition_race_and_only_the_later_assignment_goes_on
         let first = first.clone();
         async move {
             // Writes until it is fenced.
-            for n in 0..5_000 {
+            for n in 0..500 {
                 let row = incident(n, 1, "10.0.0.0/8");
                 if let Err(error) = first.record(&[row], 0, i64::from(n) + 1, zombie).await {
                     return (n, error);
