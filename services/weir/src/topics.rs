@@ -62,8 +62,13 @@ pub(crate) fn topics(command: &TopicsCommand, site: &SiteArguments) -> Result<()
     let log = site::log(&settings)?;
     match command {
         TopicsCommand::Apply { overrides } => {
-            apply(&log, &desired(overrides.as_ref())?, || epoch(&settings))?;
-            register(&settings)
+            apply(&log, &desired(overrides.as_ref())?)?;
+            register(&settings)?;
+            // So that the first record of a partition is framed like those behind it.
+            let log = log
+                .with_schemas(&settings.schema_registry)
+                .map_err(Failure::broken)?;
+            start(&log, epoch(&settings)?)
         }
         TopicsCommand::Plan { overrides } => {
             let steps = admin::plan(&log, &desired(overrides.as_ref())?)?;
@@ -88,16 +93,15 @@ fn desired(overrides: Option<&PathBuf>) -> Result<Vec<Desired>, Failure> {
 }
 
 /// Takes every step that may be taken; one that must not be is told and ends in a failure.
-fn apply(
-    log: &EventLog,
-    desired: &[Desired],
-    epoch: impl FnOnce() -> Result<TopicEpoch, Failure>,
-) -> Result<(), Failure> {
+fn apply(log: &EventLog, desired: &[Desired]) -> Result<(), Failure> {
     let steps = admin::plan(log, desired)?;
     tell(&steps);
     admin::apply(log, &steps)?;
-    refused(&steps)?;
-    let epoch = epoch()?;
+    refused(&steps)
+}
+
+/// Begins every partition that is empty.
+fn start(log: &EventLog, epoch: TopicEpoch) -> Result<(), Failure> {
     match admin::start(log, epoch)? {
         0 => {}
         started => say(&format!(
