@@ -12,5 +12,6 @@ mod faults;
 mod kills;
 mod load;
 mod page;
+mod processes;
 mod program;
 mod replay;
