@@ -7,6 +7,7 @@
 //! waits for it. On [`Next::Revoked`] it finishes, checkpoints, commits and returns; the partition
 //! is given back afterwards. On [`Next::Lost`] another may own it already: publish nothing.
 
+mod ends;
 mod joining;
 mod members;
 mod partition;

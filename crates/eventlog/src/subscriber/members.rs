@@ -11,6 +11,7 @@ use weir_events::topics::Topic;
 
 use super::{
     Shared, Task, TaskError,
+    ends::{chain, interrupted, panic_text},
     joining::Joining,
     partition::{Assignment, Phase, Signal},
 };
@@ -489,36 +490,4 @@ impl Members {
             }
         }
     }
-}
-
-fn interrupted(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if matches!(
-            error.downcast_ref::<LogError>(),
-            Some(LogError::Revoked { .. })
-        ) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
 }
