@@ -137,7 +137,7 @@ pub(crate) fn document() -> (Router<App>, OpenApi) {
 
 pub(crate) fn router(
     config: &Config,
-    tokens: Vec<Token>,
+    tokens: Arc<[Token]>,
     app: App,
     health: Health,
     telemetry: Telemetry,
@@ -164,10 +164,7 @@ pub(crate) fn router(
             Duration::from_millis(config.timeout_ms),
             limit_time,
         ))
-        .layer(from_fn_with_state(
-            Arc::<[Token]>::from(tokens),
-            auth::require,
-        ))
+        .layer(from_fn_with_state(tokens, auth::require))
         .layer(from_fn(observe))
 }
 

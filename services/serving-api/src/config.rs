@@ -12,6 +12,8 @@ use crate::StartError;
 pub struct Config {
     /// Address of the listener; off loopback only with authentication. Port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Address of gRPC, under the same rule; absent = no gRPC.
+    pub grpc: Option<SocketAddr>,
     /// Who may ask.
     pub auth: Auth,
     /// Longest request body, in bytes.
@@ -26,6 +28,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            grpc: Some(SocketAddr::from(([127, 0, 0, 1], 50_051))),
             auth: Auth::default(),
             body_limit_bytes: 256 * 1024,
             timeout_ms: 10_000,

@@ -8,6 +8,8 @@
 mod app;
 mod auth;
 mod config;
+mod generated;
+mod grpc;
 mod live;
 mod openapi;
 mod page;

@@ -29,6 +29,8 @@ pub(crate) enum LiveEvent {
         at: String,
         version: u64,
         incident: Box<IncidentJson>,
+        #[serde(skip)]
+        row: Box<IncidentRow>,
     },
     Status(Strip),
 }
@@ -111,6 +113,7 @@ impl Live {
             at: rfc3339(row.transition_at_us),
             version: row.version.0,
             incident: Box::new(IncidentJson::from(&row)),
+            row: Box::new(row),
         });
     }
 

@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Runtime, task::JoinHandle};
+use tokio::{runtime::Runtime, task::JoinSet};
+use tonic::transport::server::TcpIncoming;
 use weir_eventlog::{EventLog, LogError, Tail};
 use weir_features::FeatureView;
 use weir_lifecycle::{
@@ -22,7 +23,8 @@ use weir_record_store::RecordStore;
 
 use crate::{
     app,
-    config::{Config, MIN_TOKEN},
+    config::{Config, MIN_TOKEN, Token},
+    grpc,
     live::Live,
 };
 
@@ -45,20 +47,24 @@ pub struct Stores {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address} ({source}){}; choose another with --listen", holder(.source))]
+    #[error("cannot listen on {address} ({source}){}; choose another with {flag}", holder(.source))]
     Bind {
         /// What was asked for.
         address: SocketAddr,
+        /// How it was asked for.
+        flag: &'static str,
         /// What the system said.
         source: io::Error,
     },
     /// Anybody on the network could read.
     #[error(
-        "--listen {address} is not loopback and no token is configured: set auth.token_file (or WEIR__SERVING_API__AUTH__TOKEN), or listen on 127.0.0.1"
+        "{flag} {address} is not loopback and no token is configured: set auth.token_file (or WEIR__SERVING_API__AUTH__TOKEN), or listen on 127.0.0.1"
     )]
     OpenToAll {
         /// What was asked for.
         address: SocketAddr,
+        /// How it was asked for.
+        flag: &'static str,
     },
     /// The file of tokens cannot be read.
     #[error("cannot read the tokens in {path}")]
@@ -77,6 +83,9 @@ pub enum StartError {
     /// A token could be guessed.
     #[error("a token is shorter than {MIN_TOKEN} bytes")]
     ShortToken,
+    /// The descriptors of gRPC are not ones.
+    #[error("cannot describe the gRPC services")]
+    Reflection(#[source] tonic_reflection::server::Error),
     /// The runtime's threads cannot be had.
     #[error("cannot start the threads of the listener")]
     Threads(#[source] io::Error),
@@ -132,19 +141,17 @@ pub fn serve(
     health: &Health,
     telemetry: &Telemetry,
 ) -> Result<Running, StartError> {
-    let tokens = config.auth.tokens()?;
-    if tokens.is_empty() && !config.listen.ip().is_loopback() {
-        return Err(StartError::OpenToAll {
-            address: config.listen,
-        });
-    }
-    let bind = |source| StartError::Bind {
-        address: config.listen,
-        source,
+    let tokens: Arc<[Token]> = config.auth.tokens()?.into();
+    let listener = bind(config.listen, "--listen", &tokens)?;
+    let address = address(&listener, config.listen, "--listen")?;
+    let grpc = config
+        .grpc
+        .map(|wanted| bind(wanted, "--grpc", &tokens))
+        .transpose()?;
+    let grpc_address = match (&grpc, config.grpc) {
+        (Some(listener), Some(wanted)) => Some(self::address(listener, wanted, "--grpc")?),
+        _ => None,
     };
-    let listener = TcpListener::bind(config.listen).map_err(bind)?;
-    listener.set_nonblocking(true).map_err(bind)?;
-    let address = listener.local_addr().map_err(bind)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(THREADS)
         .thread_name("weir-serving")
@@ -153,34 +160,90 @@ pub fn serve(
         .map_err(StartError::Threads)?;
     let stop = Stop::new();
     let app = app::App::new(config, stores, live, stop.clone());
-    let router = app::router(config, tokens, app, health.clone(), telemetry.clone());
     let flag = health.register("serving-api");
-    let failure = Arc::new(OnceLock::new());
-    let task = runtime.spawn(listen(
-        listener,
-        router,
-        stop.clone(),
-        Arc::clone(&failure),
-        flag.clone(),
-    ));
+    let fate = Fate {
+        failure: Arc::default(),
+        flag: flag.clone(),
+    };
+    let mut tasks = JoinSet::new();
+    if let Some(listener) = grpc {
+        let router = runtime
+            .block_on(grpc::router(config, Arc::clone(&tokens), app.clone()))
+            .map_err(StartError::Reflection)?;
+        tasks.spawn_on(
+            listen_grpc(listener, router, stop.clone(), fate.clone()),
+            runtime.handle(),
+        );
+    }
+    let router = app::router(config, tokens, app, health.clone(), telemetry.clone());
+    tasks.spawn_on(
+        listen(listener, router, stop.clone(), fate.clone()),
+        runtime.handle(),
+    );
     flag.ready();
     Ok(Running {
         address,
+        grpc_address,
         runtime: Some(runtime),
-        task,
+        tasks,
         stop,
         tail: None,
-        failure,
+        failure: fate.failure,
     })
 }
 
-async fn listen(
-    listener: TcpListener,
-    router: axum::Router,
-    stop: Stop,
+/// Off loopback nobody is served without a token.
+fn bind(
+    wanted: SocketAddr,
+    flag: &'static str,
+    tokens: &[Token],
+) -> Result<TcpListener, StartError> {
+    if tokens.is_empty() && !wanted.ip().is_loopback() {
+        return Err(StartError::OpenToAll {
+            address: wanted,
+            flag,
+        });
+    }
+    let listener = TcpListener::bind(wanted).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    listener.map_err(|source| StartError::Bind {
+        address: wanted,
+        flag,
+        source,
+    })
+}
+
+fn address(
+    listener: &TcpListener,
+    wanted: SocketAddr,
+    flag: &'static str,
+) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Bind {
+        address: wanted,
+        flag,
+        source,
+    })
+}
+
+/// What a listener that ends by itself leaves behind.
+#[derive(Clone)]
+struct Fate {
     failure: Arc<OnceLock<String>>,
     flag: HealthFlag,
-) {
+}
+
+impl Fate {
+    fn failed(&self, error: &dyn std::error::Error) {
+        tracing::error!(error = %error, "the listener failed");
+        self.flag.not_ready("the listener failed");
+        // Set once: the first reason is the one that matters.
+        let _ = self.failure.set(error.to_string());
+    }
+}
+
+async fn listen(listener: TcpListener, router: axum::Router, stop: Stop, fate: Fate) {
     let served = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => {
             axum::serve(listener, router)
@@ -190,18 +253,36 @@ async fn listen(
         Err(error) => Err(error),
     };
     if let Err(error) = served {
-        tracing::error!(%error, "the listener failed");
-        flag.not_ready("the listener failed");
-        // Set once: nobody else does.
-        let _ = failure.set(error.to_string());
+        fate.failed(&error);
+    }
+}
+
+async fn listen_grpc(
+    listener: TcpListener,
+    router: tonic::transport::server::Router,
+    stop: Stop,
+    fate: Fate,
+) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return fate.failed(&error),
+    };
+    let served = router
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), async move {
+            stop.wait_async().await;
+        })
+        .await;
+    if let Err(error) = served {
+        fate.failed(&error);
     }
 }
 
 /// A running listener. Dropping it stops it without waiting.
 pub struct Running {
     address: SocketAddr,
+    grpc_address: Option<SocketAddr>,
     runtime: Option<Runtime>,
-    task: JoinHandle<()>,
+    tasks: JoinSet<()>,
     stop: Stop,
     tail: Option<Tail>,
     failure: Arc<OnceLock<String>>,
@@ -212,6 +293,12 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where gRPC listens; `None` = nowhere.
+    #[must_use]
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
     }
 
     /// Why it does not serve any more.
@@ -230,8 +317,9 @@ impl Running {
         let Some(runtime) = self.runtime.take() else {
             return Ok(());
         };
-        let task = &mut self.task;
-        let ended = runtime.block_on(async { tokio::time::timeout(deadline, task).await });
+        let tasks = &mut self.tasks;
+        let all = async { while tasks.join_next().await.is_some() {} };
+        let ended = runtime.block_on(async { tokio::time::timeout(deadline, all).await });
         runtime.shutdown_background();
         if ended.is_err() {
             return Err(StopError::Deadline(deadline));

@@ -52,70 +52,103 @@ pub(crate) async fn serve(
     request: Result<Json<ServeRequest>, JsonRejection>,
 ) -> Result<Json<Vec<Served>>, Problem> {
     let Json(request) = request?;
-    if request.entity_ids.len() > MAX_ENTITIES {
+    let entities = look_up(&app, &request.entity_ids, &request.feature_names).await?;
+    Ok(Json(entities.into_iter().map(served).collect()))
+}
+
+/// What is known of one feature.
+pub(crate) enum Judged {
+    /// It has this value.
+    Present(Value),
+    /// The row says that it is unknown.
+    Null,
+    /// There is no row.
+    NotFound,
+    /// The row is older than the view allows.
+    OutsideMaxAge,
+}
+
+/// The features of one entity, in the order in which they were asked for.
+pub(crate) struct Entity {
+    pub(crate) id: String,
+    pub(crate) features: Vec<(String, Judged)>,
+    /// Event time of the newest row among them.
+    pub(crate) newest_us: Option<i64>,
+}
+
+/// The newest features of these entities, in their order.
+pub(crate) async fn look_up(
+    app: &App,
+    entity_ids: &[String],
+    feature_names: &[String],
+) -> Result<Vec<Entity>, Problem> {
+    if entity_ids.len() > MAX_ENTITIES {
         return Err(Problem::bad_request(format!(
             "`entity_ids` has more than {MAX_ENTITIES}"
         )));
     }
-    let wanted = request
-        .feature_names
+    let wanted = feature_names
         .iter()
-        .map(|name| find(&app.views, name).map(|(view, field)| (name.as_str(), view, field)))
+        .map(|name| find(&app.views, name).map(|(view, field)| (name, view, field)))
         .collect::<Result<Vec<_>, _>>()?;
-    let entities: Vec<_> = request
-        .entity_ids
+    let keys: Vec<_> = entity_ids
         .iter()
         .map(|id| EntityKey::new(id.as_str()))
         .collect();
     let mut rows: BTreeMap<&str, Vec<Option<FeatureRow>>> = BTreeMap::new();
     for (_, view, _) in &wanted {
         if !rows.contains_key(view.name.as_str()) {
-            rows.insert(
-                &view.name,
-                app.features(&view.name, entities.clone()).await?,
-            );
+            rows.insert(&view.name, app.features(&view.name, keys.clone()).await?);
         }
     }
     let now_us = app.live.now_us();
-    let answer = request.entity_ids.iter().enumerate().map(|(i, entity)| {
-        let mut served = Served {
-            entity_id: entity.clone(),
-            features: BTreeMap::new(),
-            statuses: BTreeMap::new(),
-            timestamp: None,
-        };
-        let mut newest = None;
-        for (name, view, field) in &wanted {
-            let row = rows
-                .get(view.name.as_str())
-                .and_then(|rows| rows.get(i)?.as_ref());
-            let (value, status) = judge(view, field, row, now_us);
-            newest = newest.max(row.map(|row| row.event_time_us));
-            served.features.insert((*name).to_owned(), value);
-            served.statuses.insert((*name).to_owned(), status);
+    let entities = entity_ids.iter().enumerate().map(|(i, id)| {
+        let row = |view: &FeatureView| rows.get(view.name.as_str())?.get(i)?.as_ref();
+        Entity {
+            id: id.clone(),
+            newest_us: wanted
+                .iter()
+                .filter_map(|(_, view, _)| Some(row(view)?.event_time_us))
+                .max(),
+            features: wanted
+                .iter()
+                .map(|(name, view, field)| {
+                    ((*name).clone(), judge(view, field, row(view), now_us))
+                })
+                .collect(),
         }
-        served.timestamp = newest.map(rfc3339);
-        served
     });
-    Ok(Json(answer.collect()))
+    Ok(entities.collect())
 }
 
-fn judge(
-    view: &FeatureView,
-    field: &str,
-    row: Option<&FeatureRow>,
-    now_us: i64,
-) -> (JsonValue, &'static str) {
+fn judge(view: &FeatureView, field: &str, row: Option<&FeatureRow>, now_us: i64) -> Judged {
     match row {
-        None => (JsonValue::Null, "NOT_FOUND"),
-        Some(row) if view.is_expired(row.event_time_us, now_us) => {
-            (JsonValue::Null, "OUTSIDE_MAX_AGE")
-        }
-        Some(row) => match row.get(field) {
-            None => (JsonValue::Null, "NULL_VALUE"),
-            Some(value) => (to_json(value), "PRESENT"),
-        },
+        None => Judged::NotFound,
+        Some(row) if view.is_expired(row.event_time_us, now_us) => Judged::OutsideMaxAge,
+        Some(row) => row
+            .get(field)
+            .map_or(Judged::Null, |value| Judged::Present(value.clone())),
     }
+}
+
+fn served(entity: Entity) -> Served {
+    let mut served = Served {
+        entity_id: entity.id,
+        features: BTreeMap::new(),
+        statuses: BTreeMap::new(),
+        timestamp: entity.newest_us.map(rfc3339),
+    };
+    for (name, judged) in entity.features {
+        let (value, status) = match judged {
+            Judged::Present(value) => (to_json(&value), "PRESENT"),
+            Judged::Null => (JsonValue::Null, "NULL_VALUE"),
+            Judged::NotFound => (JsonValue::Null, "NOT_FOUND"),
+            Judged::OutsideMaxAge => (JsonValue::Null, "OUTSIDE_MAX_AGE"),
+        };
+        served.features.insert(name.clone(), value);
+        served.statuses.insert(name, status);
+    }
+    served
 }
 
 /// Timestamps are RFC 3339.

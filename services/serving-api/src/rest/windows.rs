@@ -58,33 +58,62 @@ pub(crate) async fn list(
     params: Result<Query<WindowParams>, QueryRejection>,
 ) -> Result<Json<Vec<WindowJson>>, Problem> {
     let Query(params) = params?;
-    let Some(aggregate) = weir_windows::by_name(&params.aggregate) else {
-        return Err(Problem::bad_request(format!(
-            "`aggregate` is `{}`: write peer-messages or origin-announcements",
-            params.aggregate
-        )));
-    };
     let width_us = match params.width.as_deref() {
-        None | Some("1m") => MINUTE_US,
-        Some("5m") => 5 * MINUTE_US,
+        None => None,
+        Some("1m") => Some(MINUTE_US),
+        Some("5m") => Some(5 * MINUTE_US),
         Some(other) => {
             return Err(Problem::bad_request(format!(
                 "`width` is `{other}`: write 1m or 5m"
             )));
         }
     };
-    let limit = params.limit.unwrap_or(DEFAULT_LIMIT);
+    let windows = look_up(
+        &app,
+        Wanted {
+            aggregate: &params.aggregate,
+            key: params.key,
+            width_us,
+            from_us: rest::time("from", params.from.as_deref())?,
+            to_us: rest::time("to", params.to.as_deref())?,
+            limit: params.limit,
+        },
+    )
+    .await?;
+    Ok(Json(windows.into_iter().map(to_json).collect()))
+}
+
+/// Which windows; absent = the default or no bound.
+pub(crate) struct Wanted<'a> {
+    pub(crate) aggregate: &'a str,
+    pub(crate) key: Option<String>,
+    pub(crate) width_us: Option<i64>,
+    pub(crate) from_us: Option<i64>,
+    pub(crate) to_us: Option<i64>,
+    pub(crate) limit: Option<usize>,
+}
+
+/// Windows by key, then time.
+pub(crate) async fn look_up(app: &App, wanted: Wanted<'_>) -> Result<Vec<Window>, Problem> {
+    let Some(aggregate) = weir_windows::by_name(wanted.aggregate) else {
+        return Err(Problem::bad_request(format!(
+            "`aggregate` is `{}`: write peer-messages or origin-announcements",
+            wanted.aggregate
+        )));
+    };
+    let width_us = wanted.width_us.unwrap_or(MINUTE_US);
+    if ![MINUTE_US, 5 * MINUTE_US].contains(&width_us) {
+        return Err(Problem::bad_request("the width is not one or five minutes"));
+    }
+    let limit = wanted.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(Problem::bad_request(format!(
             "`limit` is {limit}: write 1 to {MAX_LIMIT}"
         )));
     }
-    let from_us = rest::time("from", params.from.as_deref())?.unwrap_or(0);
-    let to_us = rest::time("to", params.to.as_deref())?.unwrap_or(i64::MAX);
-    let windows = app
-        .windows(aggregate.name, params.key, width_us, from_us..to_us, limit)
-        .await?;
-    Ok(Json(windows.into_iter().map(to_json).collect()))
+    let range = wanted.from_us.unwrap_or(0)..wanted.to_us.unwrap_or(i64::MAX);
+    app.windows(aggregate.name, wanted.key, width_us, range, limit)
+        .await
 }
 
 fn to_json(window: Window) -> WindowJson {
