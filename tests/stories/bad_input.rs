@@ -131,6 +131,8 @@ fn a_data_folder_in_use_and_a_port_in_use_say_so() {
         &data,
         "--listen",
         &address,
+        "--grpc",
+        "127.0.0.1:0",
         "--broker",
         "127.0.0.1:0",
     ]));

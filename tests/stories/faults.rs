@@ -213,6 +213,8 @@ fn a_brokers_port_in_use_names_the_flag() {
         &folder.path().display().to_string(),
         "--listen",
         "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
         "--broker",
         &address,
     ]));

@@ -35,6 +35,8 @@ fn scenario(speed: &str) -> Running {
         &folder,
         "--listen",
         "127.0.0.1:0",
+        "--grpc",
+        "127.0.0.1:0",
         "--broker",
         "127.0.0.1:0",
     ]);

@@ -8,7 +8,7 @@
 mod app;
 mod auth;
 mod config;
-mod generated;
+pub mod generated;
 mod grpc;
 mod live;
 mod openapi;

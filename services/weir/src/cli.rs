@@ -87,6 +87,9 @@ pub(crate) struct RunArguments {
     /// Where the page and the API listen. Off loopback this needs authentication (see README.md).
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
+    /// Where gRPC listens, under the same rule.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    pub(crate) grpc: SocketAddr,
     /// `ris-live`, `scenario`, or files and folders. Default: ris-live when it answers within 3 s,
     /// else the scenario.
     #[arg(long, value_name = "SOURCE", num_args = 1..)]

@@ -61,6 +61,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     settings.feature_materializer.history_idle_ms = 100;
     if let Some(listen) = arguments.listen {
         settings.serving_api.listen = listen;
+        settings.serving_api.grpc = None;
     }
     let site = Site {
         epoch: stream.open(memory).map_err(Failure::broken)?,

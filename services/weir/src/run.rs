@@ -99,6 +99,7 @@ fn serve(
     let mut settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
     settings.ingest.source = choice.source;
     settings.serving_api.listen = arguments.listen;
+    settings.serving_api.grpc = Some(arguments.grpc);
     let bogons = if choice.stream.synthetic {
         weir_ingest::scenario::bogons()
     } else {
@@ -135,6 +136,9 @@ fn tell(house: &House, site: &Site, why: &str) {
             "API       http://{}/openapi.json",
             serving.address()
         ));
+        if let Some(address) = serving.grpc_address() {
+            say(&format!("gRPC      {address}"));
+        }
     }
     say(&format!(
         "Kafka     {}",

@@ -105,28 +105,22 @@ pub(super) fn transition(row: &TransitionRow) -> v1::Transition {
 /// A filter of the store; times are not part of it.
 pub(super) fn filter(filter: Option<v1::IncidentFilter>) -> Result<Filter, Status> {
     let filter = filter.unwrap_or_default();
-    let states = filter
-        .states()
-        .map(|wanted| match wanted {
-            v1::State::Suspected => Ok(State::Suspected),
-            v1::State::Confirmed => Ok(State::Confirmed),
-            v1::State::Ended => Ok(State::Ended),
-            v1::State::Unspecified => Err(Status::invalid_argument(
-                "`states` holds STATE_UNSPECIFIED: leave it out for any",
-            )),
+    let states = (filter.states.iter().copied())
+        .map(|number| match v1::State::try_from(number) {
+            Ok(v1::State::Suspected) => Ok(State::Suspected),
+            Ok(v1::State::Confirmed) => Ok(State::Confirmed),
+            Ok(v1::State::Ended) => Ok(State::Ended),
+            Ok(v1::State::Unspecified) | Err(_) => Err(unknown("states", number)),
         })
         .collect::<Result<_, _>>()?;
-    let severities = filter
-        .severities()
-        .map(|wanted| match wanted {
-            v1::Severity::Info => Ok(Severity::Info),
-            v1::Severity::Low => Ok(Severity::Low),
-            v1::Severity::Medium => Ok(Severity::Medium),
-            v1::Severity::High => Ok(Severity::High),
-            v1::Severity::Critical => Ok(Severity::Critical),
-            v1::Severity::Unspecified => Err(Status::invalid_argument(
-                "`severities` holds SEVERITY_UNSPECIFIED: leave it out for any",
-            )),
+    let severities = (filter.severities.iter().copied())
+        .map(|number| match v1::Severity::try_from(number) {
+            Ok(v1::Severity::Info) => Ok(Severity::Info),
+            Ok(v1::Severity::Low) => Ok(Severity::Low),
+            Ok(v1::Severity::Medium) => Ok(Severity::Medium),
+            Ok(v1::Severity::High) => Ok(Severity::High),
+            Ok(v1::Severity::Critical) => Ok(Severity::Critical),
+            Ok(v1::Severity::Unspecified) | Err(_) => Err(unknown("severities", number)),
         })
         .collect::<Result<_, _>>()?;
     let prefix = match &filter.prefix {
@@ -151,6 +145,12 @@ pub(super) fn filter(filter: Option<v1::IncidentFilter>) -> Result<Filter, Statu
         to_us: None,
         synthetic: filter.synthetic,
     })
+}
+
+fn unknown(field: &str, number: i32) -> Status {
+    Status::invalid_argument(format!(
+        "`{field}` holds {number}, which is none: leave it out for any"
+    ))
 }
 
 fn prefix(name: &str, text: &str) -> Result<Prefix, Status> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod grpc;
 mod sample;
 
 use std::{
@@ -28,6 +29,7 @@ fn house_with(auth: Auth) -> House {
     let listen = ([127, 0, 0, 1], 0).into();
     let config = Config {
         listen,
+        grpc: Some(listen),
         auth,
         body_limit_bytes: 4096,
         ..Config::default()
@@ -275,6 +277,7 @@ fn a_listener_that_is_open_to_all_or_whose_port_is_taken_does_not_start() {
     let start = |listen| {
         let config = Config {
             listen,
+            grpc: None,
             ..Config::default()
         };
         let other = tempfile::tempdir().unwrap();
