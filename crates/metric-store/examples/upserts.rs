@@ -116,7 +116,7 @@ async fn driver_alone(session: &Session, keyspace: &str, calls: &[Vec<WindowResu
     let mut statement = session.prepare(text).await.unwrap();
     statement.set_is_idempotent(true);
     for rows in calls {
-        stream::iter(rows.chunks(MINUTES.unsigned_abs() as usize))
+        stream::iter(rows.chunks(usize::try_from(MINUTES).unwrap()))
             .map(|rows| {
                 let batch = Batch::new_with_statements(
                     BatchType::Unlogged,

@@ -1,5 +1,7 @@
 //! The suite on a folder and on S3, and what only an endpoint over a network can do wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod busy;
 
 use std::{net::TcpListener, time::Duration};

@@ -1,6 +1,8 @@
 //! Snapshots come back as they were given; the greatest position is the newest, damage falls back,
 //! and whoever is overtaken changes nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     cell::Cell,
     io::{Read, Write},

@@ -101,11 +101,7 @@ mod tests {
             ("Basic !", false),
             ("0123456789abcdef", false),
         ] {
-            assert_eq!(
-                is_known(&tokens, value.as_bytes()),
-                known,
-                "{value}"
-            );
+            assert_eq!(is_known(&tokens, value.as_bytes()), known, "{value}");
         }
     }
 }

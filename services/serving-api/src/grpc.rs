@@ -91,7 +91,8 @@ struct Authorize {
 impl Interceptor for Authorize {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let given = request.metadata().get("authorization");
-        let known = given.is_some_and(|value| auth::is_known(&self.tokens, value.as_encoded_bytes()));
+        let known =
+            given.is_some_and(|value| auth::is_known(&self.tokens, value.as_encoded_bytes()));
         if self.tokens.is_empty() || known {
             Ok(request)
         } else {

@@ -52,12 +52,14 @@ fn frame(id: u32, place: usize) -> Vec<u8> {
 /// A number from 0 on, zigzag.
 fn put_varint(out: &mut Vec<u8>, number: u64) {
     let mut rest = number << 1;
-    while rest >= 0x80 {
-        out.push((rest as u8 & 0x7f) | 0x80);
+    loop {
+        let [low, ..] = rest.to_le_bytes();
         rest >>= 7;
+        if rest == 0 {
+            return out.push(low);
+        }
+        out.push(low | 0x80);
     }
-    // Below 0x80.
-    out.push(rest as u8);
 }
 
 /// The message in `payload` without its frame, if it has one; anything else as it is.
@@ -92,7 +94,7 @@ fn varint(bytes: &[u8]) -> Option<(i64, &[u8])> {
         number |= u64::from(byte & 0x7f) << (7 * at);
         if byte & 0x80 == 0 {
             // Zigzag: at most 35 bits.
-            let value = (number >> 1) as i64 ^ -((number & 1) as i64);
+            let value = (number >> 1).cast_signed() ^ -(number & 1).cast_signed();
             return Some((value, &bytes[at + 1..]));
         }
     }

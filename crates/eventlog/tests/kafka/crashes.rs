@@ -1,6 +1,6 @@
 //! Brokers that die under load: nothing is lost, nothing is doubled, and how long it stalls.
 
-#![expect(clippy::print_stdout, reason = "a test tells what it measured")]
+#![allow(clippy::print_stdout, reason = "a test tells what it measured")]
 
 use std::{
     sync::{
@@ -87,7 +87,7 @@ fn write(
             .publish_encoded(topic.name, partition, b"", text.as_bytes(), 0)
             .unwrap();
         number += 1;
-        if number % 100 == 0 {
+        if number.is_multiple_of(100) {
             std::thread::park_timeout(Duration::from_millis(5));
         }
     }

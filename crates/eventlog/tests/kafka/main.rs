@@ -1,7 +1,7 @@
 //! Our client against real Kafka, and against the embedded broker where both can do it. Each test
 //! has topics and groups of its own; those that hurt a broker have a broker of their own.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[cfg(test)]
 mod access;

@@ -29,7 +29,7 @@ fn log(bootstrap: &str, group_protocol: GroupProtocol) -> EventLog {
 
 /// What the other process runs: a member that tells what happens to it. Without a place, nothing.
 #[test]
-#[expect(clippy::print_stdout, reason = "this is how it tells its parent")]
+#[allow(clippy::print_stdout, reason = "this is how it tells its parent")]
 fn the_other_process() {
     let Ok(place) = std::env::var(PLACE) else {
         return;

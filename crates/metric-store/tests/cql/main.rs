@@ -1,6 +1,8 @@
 //! The CQL backend passes the conformance suite, gives the windows that the file gives, and keeps
 //! its promises when writers are overtaken, nodes die and logins are wrong.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod faults;
 mod keyspace;
 mod orders;

@@ -154,10 +154,7 @@ impl Copies {
     }
 
     /// Several at once: the time is in the way there and back.
-    #[expect(
-        clippy::type_complexity,
-        reason = "the inner error says what is damaged"
-    )]
+    /// The inner error says what is damaged.
     fn shards(
         &self,
         entries: &[&FileEntry],

@@ -124,10 +124,7 @@ fn transition(event: &LiveEvent, filter: &Filter) -> Option<WatchIncidentsRespon
 fn matches(filter: &Filter, row: &IncidentRow) -> bool {
     let any = |wanted: bool, empty: bool| empty || wanted;
     any(filter.types.contains(&row.kind), filter.types.is_empty())
-        && any(
-            filter.states.contains(&row.state),
-            filter.states.is_empty(),
-        )
+        && any(filter.states.contains(&row.state), filter.states.is_empty())
         && any(
             filter.severities.contains(&row.severity),
             filter.severities.is_empty(),

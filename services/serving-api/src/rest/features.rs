@@ -112,9 +112,7 @@ pub(crate) async fn look_up(
                 .max(),
             features: wanted
                 .iter()
-                .map(|(name, view, field)| {
-                    ((*name).clone(), judge(view, field, row(view), now_us))
-                })
+                .map(|(name, view, field)| ((*name).clone(), judge(view, field, row(view), now_us)))
                 .collect(),
         }
     });

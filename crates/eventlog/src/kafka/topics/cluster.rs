@@ -28,6 +28,9 @@ use crate::{
 /// Between two looks at a topic that was just made.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// The settings of one topic: their values, and whether each was set on the topic itself.
+type Settings = BTreeMap<String, (String, bool)>;
+
 /// A client that asks for topics and changes them.
 pub(crate) struct Cluster {
     admin: AdminClient<Voice>,
@@ -89,10 +92,7 @@ impl Cluster {
     }
 
     /// The settings of topics as they apply, and whether each was set on the topic itself.
-    pub(crate) fn configs(
-        &self,
-        topics: &[&str],
-    ) -> Result<BTreeMap<String, BTreeMap<String, (String, bool)>>, LogError> {
+    pub(crate) fn configs(&self, topics: &[&str]) -> Result<BTreeMap<String, Settings>, LogError> {
         if topics.is_empty() {
             return Ok(BTreeMap::new());
         }
