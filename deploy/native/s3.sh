@@ -20,8 +20,10 @@ launch() { # NODE
     -filer.localSocket="$DIR/node-1/filer.sock" -s3.localSocket="$DIR/node-1/s3.sock"
 }
 
-answers() { # NODE
-  serves "$(port s3)" /healthz
+answers() { # NODE: the bucket is made a moment after the port opens, once
+  serves "$(port s3)" /healthz || return 1
+  [ -e "$DIR/node-1/bucket" ] || grep -rqs 'created bucket weir' "$DIR/node-1" || return 1
+  touch "$DIR/node-1/bucket"
 }
 
 leftovers() { # sockets in /tmp that kill -9 leaves
