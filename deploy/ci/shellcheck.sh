@@ -13,4 +13,4 @@ else
 fi
 
 # The other files of deploy/native are read where `engines` takes them in.
-"$shellcheck" --external-sources --source-path=SCRIPTDIR deploy/native/engines deploy/ci/*.sh .ci/run
+"$shellcheck" --external-sources --source-path=SCRIPTDIR deploy/native/engines deploy/native/replay deploy/ci/*.sh .ci/run
