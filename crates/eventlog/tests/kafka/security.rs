@@ -28,7 +28,7 @@ impl Door {
     fn open(what: &str) -> Option<Self> {
         let engine = weir_engines::engine("kafka-secure")?;
         let topic = topic(engine.url(), what, 1);
-        for user in ["alice", "plain", "client"] {
+        for user in ["alice", "client"] {
             grant(engine.url(), user, To::Topic(topic.name));
         }
         Some(Self { engine, topic })
