@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a law that cannot be checked is broken")]
 
+mod env_example;
 mod files;
 mod layers;
 
