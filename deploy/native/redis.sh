@@ -100,7 +100,14 @@ ask() { # NODE COMMAND..: the first line of its answer
 }
 
 prepare() {
-  case $NAME in redis-cluster) join_cluster ;; redis-sentinel) until ask 3 SENTINEL CKQUORUM primary | grep -q OK; do sleep 0.1; done ;; esac
+  case $NAME in redis-cluster) join_cluster ;; esac
+}
+
+whole() {
+  case $NAME in
+    redis-cluster) cluster_is_whole 1 && cluster_is_whole 2 && cluster_is_whole 3 ;;
+    redis-sentinel) ask 3 SENTINEL CKQUORUM primary | grep -q OK ;;
+  esac
 }
 
 join_cluster() { # a third of the 16384 slots each
@@ -110,7 +117,6 @@ join_cluster() { # a third of the 16384 slots each
   local node
   for node in 1 2 3; do ask "$node" CLUSTER SET-CONFIG-EPOCH "$node"; done
   for node in 2 3; do ask "$node" CLUSTER MEET 127.0.0.1 "$(port node-1)"; done
-  for node in 1 2 3; do until cluster_is_whole "$node"; do sleep 0.1; done; done
 } >/dev/null
 
 cluster_is_whole() { # NODE

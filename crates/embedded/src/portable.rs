@@ -3,7 +3,7 @@
 //!
 //! redb reads a table only by its types, so the tables are named by their definitions. A stream is
 //! `weir-redb 1`, then for each table its name, the names of its types, and its entries; each part
-//! with its length (4 bytes, little endian) before it, and an entry of length [`END`] after the last.
+//! with its length (4 bytes, little endian) before it, and an entry of length `END` after the last.
 
 use std::io::{self, Read, Write};
 

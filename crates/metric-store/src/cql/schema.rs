@@ -48,8 +48,21 @@ pub(super) struct Schema<'a> {
 }
 
 impl Schema<'_> {
-    /// Brings the keyspace to [`newest`]; safe when several starters do it at once.
+    /// Brings the keyspace to [`newest`]; safe when several starters do it at once. A node that is
+    /// asked for a table which another starter makes just then may fail inside: it is asked again.
     pub(super) async fn migrate(&self) -> Result<(), MetricStoreError> {
+        let until = Instant::now() + SETTLING;
+        loop {
+            match self.attempt().await {
+                Err(error) if error.is_transient() && Instant::now() < until => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Result<(), MetricStoreError> {
         self.prepare().await?;
         self.settle().await?;
         let owner = format!("{:032x}", rand::random::<u128>());
