@@ -13,7 +13,7 @@ use weir_eventlog::{
 };
 use weir_events::{topics, v1};
 use weir_lifecycle::{Outlet, crash_point};
-use weir_record_store::{BlockingRecordStore, RecordError};
+use weir_record_store::{BlockingRecordStore, IncidentRow, RecordError};
 
 /// Group whose committed offsets say how far the store is.
 pub const GROUP: &str = "weir-incident-writer";
@@ -95,6 +95,7 @@ fn write(
     }
 }
 
+/// What cannot be a row is set aside, so that one record does not hold up all behind it.
 fn decode(
     batch: &Batch,
     partition: u32,
@@ -102,19 +103,18 @@ fn decode(
 ) -> Result<Vec<v1::Incident>, TaskError> {
     let mut incidents = Vec::with_capacity(batch.len());
     for record in batch.iter() {
-        match v1::Incident::decode(record.payload) {
-            Ok(incident) => incidents.push(incident),
-            Err(error) => {
-                dead_letters.send(
-                    topics::BGP_CONFLICTS.name,
-                    partition,
-                    &record,
-                    "decode",
-                    "undecodable",
-                    &error.to_string(),
-                )?;
-            }
-        }
+        let (class, reason) = match v1::Incident::decode(record.payload) {
+            Ok(incident) => match IncidentRow::try_from(&incident) {
+                Ok(_) => {
+                    incidents.push(incident);
+                    continue;
+                }
+                Err(error) => ("unfit", error.to_string()),
+            },
+            Err(error) => ("undecodable", error.to_string()),
+        };
+        let topic = topics::BGP_CONFLICTS.name;
+        dead_letters.send(topic, partition, &record, "decode", class, &reason)?;
     }
     Ok(incidents)
 }

@@ -124,7 +124,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
     let stores = Stores::open(&site.stream, settings)?;
     let copies = match settings.checkpoint_store.url.as_str() {
         "" => None,
-        _ => Some(Objects::connect(&settings.checkpoint_store).map_err(Failure::broken)?),
+        _ => Some(Objects::prepare(&settings.checkpoint_store).map_err(Failure::broken)?),
     };
 
     let (stream, synthetic) = (site.stream.id.clone(), site.stream.synthetic);
