@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     config_show::ConfigCommand,
+    doctor::DoctorArguments,
     export::ExportArguments,
     pipelines::{GroupsCommand, PipelinesCommand},
     site::SiteArguments,
@@ -67,6 +68,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         site: SiteArguments,
     },
+    /// Ask every engine, the disk and the ports; say what is wrong and what to do (exit code 1).
+    Doctor(DoctorArguments),
     /// The settings that hold.
     Config {
         #[command(flatten)]

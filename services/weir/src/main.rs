@@ -4,6 +4,7 @@ mod caught_up;
 mod cli;
 mod compose;
 mod config_show;
+mod doctor;
 mod export;
 mod migrate;
 mod pipelines;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             Some(Command::Pipelines { site, command }) => pipelines::pipelines(&command, &site),
             Some(Command::Export(arguments)) => export::export(&arguments),
             Some(Command::Migrate { site }) => migrate::migrate(&site),
+            Some(Command::Doctor(arguments)) => doctor::doctor(&arguments),
             Some(Command::Config { site, command }) => config_show::config(&command, &site),
             None => run::run(&cli.run, &telemetry),
         });
