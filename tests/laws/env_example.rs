@@ -134,7 +134,8 @@ fn keys() -> Vec<(&'static str, String)> {
         for (key, kind) in fields {
             let section = ["Thresholds,", "updates::Config,", "Auth,", "Source,"].contains(&kind);
             let key = key.to_uppercase();
-            if !section && !(table == "INGEST" && FROM_STREAM.contains(&key.as_str())) {
+            let from_stream = table == "INGEST" && FROM_STREAM.contains(&key.as_str());
+            if !section && !from_stream {
                 keys.push((table, key));
             }
         }

@@ -48,7 +48,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
 const EXCEPTION: (&str, &str) = ("weir-conflicts", "weir-routing");
 
 /// Drivers, and the only packages that may name them.
-const DRIVERS: [(&str, &[&str]); 10] = [
+const DRIVERS: [(&str, &[&str]); 11] = [
     ("rdkafka", &["weir-eventlog"]),
     ("sqlx", &["weir-record-store"]),
     ("parquet", &["weir-offline-store"]),
@@ -58,6 +58,7 @@ const DRIVERS: [(&str, &[&str]); 10] = [
     ("scylla", &["weir-metric-store"]),
     ("tokio-tungstenite", &["weir-ingest"]),
     ("maud", &["weir-serving-api"]),
+    ("opentelemetry_sdk", &["weir-lifecycle"]),
     ("axum", &["weir-serving-api", "weir-lifecycle"]),
 ];
 

@@ -6,7 +6,6 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -25,18 +24,9 @@ const SERVICES: [&str; 5] = [
 /// A drain has 10 s, and the way to it a few more.
 const DRAINED_WITHIN: Duration = Duration::from_secs(20);
 
-/// Where the binaries stand; built once.
+/// Where the binaries stand.
 fn binaries() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked"]);
-        for service in SERVICES {
-            build.args(["--package", service]);
-        }
-        assert!(build.status().unwrap().success(), "the services build");
-        program::binary().parent().unwrap().to_owned()
-    })
+    program::binary().parent().unwrap()
 }
 
 /// Engines of one telling. Kafka and PostgreSQL are its own, because topics and groups have fixed

@@ -17,7 +17,9 @@ pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--package", "weir"])
+            // As the tests of the whole workspace are built, so that after those nothing is to do:
+            // a package alone would be built anew, with fewer features of its dependencies.
+            .args(["test", "--workspace", "--no-run", "--quiet", "--locked"])
             .status()
             .unwrap();
         assert!(built.success(), "weir does not build");

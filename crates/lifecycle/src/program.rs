@@ -20,6 +20,7 @@ use crate::{
     stream,
     supervise::{self, Patience},
     telemetry::{self, Telemetry},
+    trace,
 };
 
 /// A binary, as a person sees it.
@@ -148,7 +149,9 @@ fn unusable(error: impl std::error::Error) -> Failure {
 fn layers(arguments: &Arguments) -> Result<(Layers, Shared), Failure> {
     let file = config::file(arguments.config.as_deref(), Path::new("weir.toml"));
     let layers = Layers::read(file.as_deref(), config::environment()).map_err(unusable)?;
-    let shared = layers.get().map_err(unusable)?;
+    let mut shared: Shared = layers.get().map_err(unusable)?;
+    let named = layers.names("telemetry");
+    shared.telemetry = shared.telemetry.with_environment(named);
     Ok((layers, shared))
 }
 
@@ -162,6 +165,7 @@ fn serve<S: Service>(program: &Program, arguments: &Arguments) -> Result<(), Fai
     let service = S::read(&layers).map_err(|reason| (2, reason))?;
     let name = program.name.trim_start_matches("weir-");
     let telemetry = telemetry::start_service(&shared.telemetry, name, FILTER).map_err(unusable)?;
+    let _traces = trace::start(&shared.telemetry, name).map_err(unusable)?;
     let stop = Stop::new();
     stop.on_signals().map_err(unusable)?;
     let site = Site {

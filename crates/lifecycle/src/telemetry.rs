@@ -22,13 +22,44 @@ pub enum LogFormat {
 }
 
 /// What is logged, and how: the table `[telemetry]`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `human` or `json`; absent = for a person on a terminal, else JSON.
     pub log_format: Option<LogFormat>,
     /// For instance `info,librdkafka=warn`; `RUST_LOG` stands above it.
     pub log_filter: Option<String>,
+    /// Where a collector takes traces, OTLP over gRPC: `http://127.0.0.1:4317`; absent = no traces.
+    pub otlp_endpoint: Option<String>,
+    /// Share of the emissions of ingest that begin a trace, 0 to 1. Incidents are always traced.
+    pub sample_ratio: f64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            log_format: None,
+            log_filter: None,
+            otlp_endpoint: None,
+            sample_ratio: 0.001,
+        }
+    }
+}
+
+impl Config {
+    /// With `OTEL_EXPORTER_OTLP_ENDPOINT` laid over it.
+    #[must_use]
+    pub fn with_environment(
+        mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        for (name, value) in variables {
+            if name == "OTEL_EXPORTER_OTLP_ENDPOINT" {
+                self.otlp_endpoint = Some(value);
+            }
+        }
+        self
+    }
 }
 
 /// Why telemetry did not start.
@@ -66,7 +97,7 @@ const SECONDS: [f64; 14] = [
 pub fn start(format: LogFormat, default_filter: &str) -> Result<Telemetry, TelemetryError> {
     let config = Config {
         log_format: Some(format),
-        log_filter: None,
+        ..Config::default()
     };
     start_service(&config, "weir", default_filter)
 }

@@ -12,7 +12,10 @@ use weir_eventlog::{
     Assignment, Batch, DeadLetters, EventLog, LogError, Next, Publisher, Subscriber, TaskError,
 };
 use weir_events::{topics, v1};
-use weir_lifecycle::{Outlet, crash_point};
+use weir_lifecycle::{
+    Outlet, crash_point,
+    trace::{self, Span},
+};
 use weir_record_store::{BlockingRecordStore, IncidentRow, RecordError};
 
 /// Group whose committed offsets say how far the store is.
@@ -76,6 +79,13 @@ fn write(
         match assignment.next(MAX_BATCH, MICRO_BATCH)? {
             Next::Batch(batch) => {
                 let incidents = decode(&batch, partition, dead_letters)?;
+                let spans: Vec<Span> = batch
+                    .iter()
+                    .filter_map(|record| {
+                        let span = trace::child("incident-writer.store", record.traceparent()?)?;
+                        Some(span.about(topics::BGP_CONFLICTS.name, partition, Some(record.offset)))
+                    })
+                    .collect();
                 crash_point("writer.record.before");
                 let next_offset = batch.next_offset();
                 let recorded = outlet.insist(
@@ -86,6 +96,7 @@ fn write(
                 if recorded.is_none() {
                     return Ok(());
                 }
+                drop(spans);
                 crash_point("writer.record.after");
                 assignment.commit(next_offset);
             }

@@ -22,7 +22,10 @@ use weir_events::{
     topics::{self, BGP_CONFLICTS, BGP_UPDATES},
     v1,
 };
-use weir_lifecycle::crash_point;
+use weir_lifecycle::{
+    crash_point,
+    trace::{self, Span},
+};
 use weir_objects::Objects;
 use weir_routing::Bogons;
 
@@ -188,27 +191,38 @@ impl Task<'_> {
         }
         match wire::record(update) {
             Ok(checked) => {
+                let sampled = record.traceparent();
+                let span = sampled.and_then(|parent| trace::child("detector.judge", parent));
                 self.detector
                     .apply(&checked, record.offset + 1, &mut self.transitions);
-                self.publish(received)
+                if self.transitions.is_empty() {
+                    return Ok(());
+                }
+                // Incidents are rare: each is traced, if anybody collects.
+                let span = span
+                    .or_else(|| trace::root("detector.judge"))
+                    .map(|span| span.about(BGP_UPDATES.name, self.partition, Some(record.offset)));
+                self.publish(received, span.as_ref())
             }
             Err(error) => self.set_aside(record, "invalid", &error.to_string()),
         }
     }
 
     /// Effects leave at once: no sync and no database before them (docs/detector.md 13).
-    fn publish(&mut self, received: i64) -> Result<(), TaskError> {
+    fn publish(&mut self, received: i64, span: Option<&Span>) -> Result<(), TaskError> {
+        let traceparent = span.map(Span::traceparent);
         for transition in self.transitions.drain(..) {
             let incident = wire::incident(&transition, received);
             self.encoded.clear();
             incident.encode(&mut self.encoded)?;
             let key = incident.id.as_bytes();
-            self.shared.publisher.publish_encoded(
+            self.shared.publisher.publish_traced(
                 BGP_CONFLICTS.name,
                 topics::partition(&BGP_CONFLICTS, key),
                 key,
                 &self.encoded,
                 received,
+                traceparent.as_deref(),
             )?;
             crash_point("detector.published");
         }

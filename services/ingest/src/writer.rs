@@ -12,6 +12,7 @@ use weir_events::{
     topics::{self, BGP_MESSAGES, BGP_UPDATES},
     v1::{self, control::Kind},
 };
+use weir_lifecycle::trace::{self, Span};
 use weir_routing::{Body, Message, Peer, SessionState, wire};
 
 use crate::counts::Stats;
@@ -64,8 +65,17 @@ impl Outlet {
         // A vector grows, so encoding into it cannot fail.
         message.encode_raw(&mut self.payload);
         let key = key.unwrap_or(self.key.as_bytes());
-        self.publisher
-            .publish_encoded(topic, partition, key, &self.payload, released_us)?;
+        let span = trace::sample("ingest.publish", released_us)
+            .map(|span| span.about(topic, partition, None));
+        let traceparent = span.as_ref().map(Span::traceparent);
+        self.publisher.publish_traced(
+            topic,
+            partition,
+            key,
+            &self.payload,
+            released_us,
+            traceparent.as_deref(),
+        )?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use weir_eventlog::{LogError, admin};
 use weir_events::topics;
 use weir_ingest::{Source, Speed, config::Files};
-use weir_lifecycle::{Stop, health::Health, telemetry::Telemetry};
+use weir_lifecycle::{Stop, health::Health, telemetry::Telemetry, trace};
 use weir_routing::Bogons;
 
 use crate::{
@@ -44,6 +44,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         Stream::of_replay(&arguments.data, &arguments.paths, &arguments.rib, collector)
             .map_err(Failure::unusable)?;
     let mut settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
+    let _traces = trace::start(&settings.telemetry, "weir").map_err(Failure::unusable)?;
     let done = stream.dir.join("summary.json");
     if done.exists() {
         let summary = fs::read(&done).map_err(Failure::broken)?;

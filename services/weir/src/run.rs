@@ -11,7 +11,7 @@ use weir_ingest::{
     config::{Files, Paced, RisLive, Watch},
     ris_live,
 };
-use weir_lifecycle::{Stop, health::Health, telemetry::Telemetry};
+use weir_lifecycle::{Stop, health::Health, telemetry::Telemetry, trace};
 use weir_routing::Bogons;
 
 use crate::{
@@ -45,6 +45,8 @@ pub(crate) fn run(arguments: &RunArguments, telemetry: &Telemetry) -> Result<(),
     let stop = Stop::new();
     stop.on_signals().map_err(Failure::broken)?;
     let until_stopped = || stop.wait(LOOK);
+    let settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
+    let _traces = trace::start(&settings.telemetry, "weir").map_err(Failure::unusable)?;
     if !arguments.source.is_empty() {
         return serve(arguments, choose(arguments)?, telemetry, until_stopped);
     }

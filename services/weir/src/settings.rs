@@ -58,6 +58,9 @@ impl Settings {
             .kafka
             .with_environment(named)
             .map_err(Failure::unusable)?;
+        settings.telemetry = settings
+            .telemetry
+            .with_environment(layers.names("telemetry"));
         settings.record_store = settings
             .record_store
             .with_environment(layers.names("record_store"))

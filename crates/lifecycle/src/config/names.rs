@@ -1,10 +1,11 @@
 //! The variables that the documents name, and the keys of our tables that they stand for.
 
 /// (variable, table, key).
-const NAMES: [(&str, &str, &str); 19] = [
+const NAMES: [(&str, &str, &str); 20] = [
     ("KAFKA_TOPIC", "kafka", "topics"),
     ("KAFKA_CONSUMER_GROUP", "kafka", "group_id"),
     ("DB_POOL_SIZE", "record_store", "pool_size"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry", "otlp_endpoint"),
     ("REDIS_URL", "online_store", "url"),
     ("REDIS_HOST", "online_store", "url"),
     ("REDIS_PORT", "online_store", "url"),
