@@ -6,10 +6,7 @@
 //! nothing else: they are exported by a thread of their own, and dropped when its queue is full.
 
 use std::{
-    sync::{
-        OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::OnceLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -42,9 +39,8 @@ static SOURCE: OnceLock<Source> = OnceLock::new();
 
 struct Source {
     tracer: SdkTracer,
-    /// One call of [`sample`] of so many begins a trace; 0 = none does.
-    one_of: u64,
-    calls: AtomicU64,
+    /// Share of the calls of [`sample`] that begin a trace.
+    ratio: f64,
 }
 
 /// Why there are no traces.
@@ -98,7 +94,10 @@ pub fn start(config: &Config, service: &str) -> Result<Option<Traces>, TraceErro
     if !endpoint.starts_with("http://") {
         return Err(unusable("it does not begin with http://".to_owned()));
     }
-    let one_of = one_of(config.sample_ratio)?;
+    let ratio = config.sample_ratio;
+    if !(0.0..=1.0).contains(&ratio) {
+        return Err(TraceError::Ratio { ratio });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .thread_name("otlp")
@@ -132,8 +131,7 @@ pub fn start(config: &Config, service: &str) -> Result<Option<Traces>, TraceErro
         .build();
     let source = Source {
         tracer: provider.tracer("weir"),
-        one_of,
-        calls: AtomicU64::new(0),
+        ratio,
     };
     if SOURCE.set(source).is_err() {
         tracing::warn!("traces run already in this process; they go on to the first endpoint");
@@ -155,33 +153,16 @@ impl Drop for Traces {
     }
 }
 
-/// A share as "one of so many".
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a share between 0 and 1, so at least 1; beyond u64 it saturates"
-)]
-fn one_of(ratio: f64) -> Result<u64, TraceError> {
-    if !(0.0..=1.0).contains(&ratio) {
-        return Err(TraceError::Ratio { ratio });
-    }
-    Ok(if ratio == 0.0 {
-        0
-    } else {
-        (1.0 / ratio).round() as u64
-    })
-}
-
 /// One step of a trace; it ends when it is dropped.
 pub struct Span(opentelemetry_sdk::trace::Span);
 
-/// Begins a trace for one of many calls. `since_us` is when the work began, microseconds since the
+/// Begins a trace for a share of the calls, by lot: calls that alternate (one topic, the other) have
+/// equal chances. `since_us` is when the work began, microseconds since the
 /// Unix epoch.
 #[must_use]
 pub fn sample(name: &'static str, since_us: i64) -> Option<Span> {
     let source = SOURCE.get()?;
-    let call = source.calls.fetch_add(1, Ordering::Relaxed);
-    if source.one_of == 0 || !call.is_multiple_of(source.one_of) {
+    if rand::random::<f64>() >= source.ratio {
         return None;
     }
     let since = UNIX_EPOCH + Duration::from_micros(u64::try_from(since_us).unwrap_or_default());
@@ -296,14 +277,6 @@ mod tests {
     }
 
     #[test]
-    fn a_share_becomes_one_of_so_many() {
-        for (ratio, many) in [(0.0, 0), (1.0, 1), (0.5, 2), (0.001, 1000)] {
-            assert_eq!(one_of(ratio).unwrap(), many);
-        }
-        assert!(one_of(1.5).is_err() && one_of(-0.1).is_err() && one_of(f64::NAN).is_err());
-    }
-
-    #[test]
     fn without_an_endpoint_nothing_is_traced_and_a_wrong_one_is_refused() {
         assert!(start(&Config::default(), "test").unwrap().is_none());
         assert!(sample("test", 0).is_none() && root("test").is_none());
@@ -313,5 +286,14 @@ mod tests {
         };
         let refused = start(&config, "test").err().unwrap().to_string();
         assert!(refused.contains("http://host:4317"), "{refused}");
+        for sample_ratio in [-0.1, 1.5, f64::NAN] {
+            let config = Config {
+                otlp_endpoint: Some("http://127.0.0.1:4317".to_owned()),
+                sample_ratio,
+                ..Config::default()
+            };
+            let refused = start(&config, "test").err().unwrap().to_string();
+            assert!(refused.contains("from 0 to 1"), "{refused}");
+        }
     }
 }

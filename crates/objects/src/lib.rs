@@ -87,6 +87,16 @@ impl Objects {
         Ok(objects)
     }
 
+    /// As [`Objects::prepare`]; `None` when no URL is set.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn prepare_if_set(config: &Config) -> Result<Option<Self>, ObjectsError> {
+        (!config.url.is_empty())
+            .then(|| Self::prepare(config))
+            .transpose()
+    }
+
     /// As [`Objects::connect`], without asking: for those who can go on while S3 is away.
     ///
     /// # Errors

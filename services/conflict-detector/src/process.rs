@@ -90,10 +90,8 @@ impl Service for Process {
             records.url = format!("sqlite://{}", file.display());
         }
         let records = BlockingRecordStore::connect(&records).map_err(store_refused)?;
-        let copies = &tables.checkpoint_store;
-        let copies = (!copies.url.is_empty())
-            .then(|| Objects::prepare(copies))
-            .transpose();
+        let copies = Objects::prepare_if_set(&tables.checkpoint_store)
+            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
         let (folder, _) = self.state(&site.stream.data).unwrap_or_default();
         start(
             &tables.conflict_detector,
@@ -101,7 +99,7 @@ impl Service for Process {
                 log,
                 records,
                 checkpoints: folder,
-                copies: copies.map_err(|error| NotStarted::of(&error, error.is_transient()))?,
+                copies,
                 bogons: Bogons::nlnog(),
                 stream: site.stream.id.clone(),
                 synthetic: site.stream.synthetic,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use prost::Message;
 use weir_eventlog::{
     Assignment, Batch, DeadLetters, EventLog, LogError, Next, Publisher, Subscriber, TaskError,
+    Ticket,
 };
 use weir_events::{topics, v1};
 use weir_lifecycle::{
@@ -24,6 +25,8 @@ pub const GROUP: &str = "weir-incident-writer";
 /// Longest that an incident waits for company before it is written.
 const MICRO_BATCH: Duration = Duration::from_millis(5);
 const MAX_BATCH: usize = 500;
+/// Longest that a dead letter may be on its way.
+const ACKNOWLEDGE: Duration = Duration::from_secs(60);
 
 /// The log is not the one that the store was written from.
 #[derive(Debug, thiserror::Error)]
@@ -44,15 +47,16 @@ pub(crate) fn start(
     publisher: Publisher,
     outlet: Outlet,
 ) -> Result<Subscriber, LogError> {
-    let dead_letters = DeadLetters::new(publisher, "conflict-detector");
+    let dead_letters = DeadLetters::new(publisher.clone(), "conflict-detector");
     Subscriber::start(log, GROUP, topics::BGP_CONFLICTS, move |assignment| {
-        write(assignment, &store, &dead_letters, &outlet)
+        write(assignment, &store, &publisher, &dead_letters, &outlet)
     })
 }
 
 fn write(
     mut assignment: Assignment,
     store: &BlockingRecordStore,
+    publisher: &Publisher,
     dead_letters: &DeadLetters,
     outlet: &Outlet,
 ) -> Result<(), TaskError> {
@@ -74,11 +78,16 @@ fn write(
         }
         .into());
     }
-    assignment.resume_at(stored.max(first))?;
+    let next_offset = stored.max(first);
+    assignment.resume_at(next_offset)?;
+    // A crash between the store and the commit must not leave the group behind for ever.
+    assignment.commit(next_offset);
     loop {
         match assignment.next(MAX_BATCH, MICRO_BATCH)? {
             Next::Batch(batch) => {
-                let incidents = decode(&batch, partition, dead_letters)?;
+                let (incidents, refused) = decode(&batch, partition, dead_letters)?;
+                // What was put aside must be in the log before the position passes it.
+                publisher.wait_for(refused, ACKNOWLEDGE)?;
                 let spans: Vec<Span> = batch
                     .iter()
                     .filter_map(|record| {
@@ -111,8 +120,9 @@ fn decode(
     batch: &Batch,
     partition: u32,
     dead_letters: &DeadLetters,
-) -> Result<Vec<v1::Incident>, TaskError> {
+) -> Result<(Vec<v1::Incident>, Ticket), TaskError> {
     let mut incidents = Vec::with_capacity(batch.len());
+    let mut refused = Ticket::default();
     for record in batch.iter() {
         let (class, reason) = match v1::Incident::decode(record.payload) {
             Ok(incident) => match IncidentRow::try_from(&incident) {
@@ -125,7 +135,7 @@ fn decode(
             Err(error) => ("undecodable", error.to_string()),
         };
         let topic = topics::BGP_CONFLICTS.name;
-        dead_letters.send(topic, partition, &record, "decode", class, &reason)?;
+        refused = dead_letters.send(topic, partition, &record, "decode", class, &reason)?;
     }
-    Ok(incidents)
+    Ok((incidents, refused))
 }

@@ -191,17 +191,18 @@ impl Task<'_> {
         }
         match wire::record(update) {
             Ok(checked) => {
+                let (topic, partition) = (BGP_UPDATES.name, self.partition);
+                let about = |span: Span| span.about(topic, partition, Some(record.offset));
                 let sampled = record.traceparent();
                 let span = sampled.and_then(|parent| trace::child("detector.judge", parent));
+                let span = span.map(about);
                 self.detector
                     .apply(&checked, record.offset + 1, &mut self.transitions);
                 if self.transitions.is_empty() {
                     return Ok(());
                 }
                 // Incidents are rare: each is traced, if anybody collects.
-                let span = span
-                    .or_else(|| trace::root("detector.judge"))
-                    .map(|span| span.about(BGP_UPDATES.name, self.partition, Some(record.offset)));
+                let span = span.or_else(|| trace::root("detector.publish").map(about));
                 self.publish(received, span.as_ref())
             }
             Err(error) => self.set_aside(record, "invalid", &error.to_string()),

@@ -98,10 +98,8 @@ impl Service for Process {
         if history.url.is_empty() {
             history.url = format!("file://{}", data.join("history").display());
         }
-        let copies = &tables.checkpoint_store;
-        let copies = (!copies.url.is_empty())
-            .then(|| Objects::prepare(copies))
-            .transpose();
+        let copies = Objects::prepare_if_set(&tables.checkpoint_store)
+            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
         let (state, _) = self.state(data).unwrap_or_default();
         let place = Place {
             state,
@@ -112,7 +110,7 @@ impl Service for Process {
             instance: site.stream.instance(),
             stream: site.stream.id.clone(),
             synthetic: site.stream.synthetic,
-            copies: copies.map_err(|error| NotStarted::of(&error, error.is_transient()))?,
+            copies,
             health: site.health.clone(),
         };
         start(&tables.feature_materializer, &log, place).map_err(|error| log_refused(error.0))

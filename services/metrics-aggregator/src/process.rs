@@ -84,17 +84,15 @@ impl Service for Process {
         if metrics.url.is_empty() {
             metrics.url = format!("file://{}", data.join("metrics.redb").display());
         }
-        let copies = &tables.checkpoint_store;
-        let copies = (!copies.url.is_empty())
-            .then(|| Objects::prepare(copies))
-            .transpose();
+        let copies = Objects::prepare_if_set(&tables.checkpoint_store)
+            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
         let (state, _) = self.state(data).unwrap_or_default();
         let parts = Parts {
             log,
             store: MetricStore::connect(&metrics)
                 .map_err(|error| NotStarted::of(&error, error.is_transient()))?,
             state,
-            copies: copies.map_err(|error| NotStarted::of(&error, error.is_transient()))?,
+            copies,
             stream: site.stream.id.clone(),
             synthetic: site.stream.synthetic,
             instance: site.stream.instance(),

@@ -122,10 +122,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
     let dir = &site.stream.dir;
     let (log, broker) = log(site, settings)?;
     let stores = Stores::open(&site.stream, settings)?;
-    let copies = match settings.checkpoint_store.url.as_str() {
-        "" => None,
-        _ => Some(Objects::prepare(&settings.checkpoint_store).map_err(Failure::broken)?),
-    };
+    let copies = Objects::prepare_if_set(&settings.checkpoint_store).map_err(Failure::broken)?;
 
     let (stream, synthetic) = (site.stream.id.clone(), site.stream.synthetic);
     let detector = weir_conflict_detector::start(
