@@ -3,7 +3,10 @@
 //! redb locks its file, so two handles on one path cannot exist. Every room of the laptop's house
 //! that wants the same file gets the same handle; a second process is refused with its path named.
 
+mod file;
 pub mod portable;
+
+pub use file::cause;
 
 use std::{
     collections::HashMap,
@@ -11,6 +14,7 @@ use std::{
     sync::{Arc, LazyLock, Weak},
 };
 
+use file::WatchedFile;
 use parking_lot::Mutex;
 use redb::{Database, DatabaseError};
 
@@ -57,9 +61,12 @@ pub fn open(path: &Path) -> Result<Arc<Database>, EmbeddedError> {
     if let Some(database) = open.get(&path).and_then(Weak::upgrade) {
         return Ok(database);
     }
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create(&path)
+    let database = WatchedFile::open(&path)
+        .and_then(|file| {
+            Database::builder()
+                .set_cache_size(CACHE_BYTES)
+                .create_with_backend(file)
+        })
         .map_err(|source| match source {
             DatabaseError::DatabaseAlreadyOpen => EmbeddedError::InUse { path: path.clone() },
             source => EmbeddedError::Open {

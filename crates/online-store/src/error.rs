@@ -147,21 +147,18 @@ pub enum OnlineStoreError {
 }
 
 impl OnlineStoreError {
-    /// True when the same call may succeed later (a full disk, an I/O error, an engine that is
-    /// away). `Fenced` and `Rewound` are not: the writer has to take the partition anew.
+    /// True when the same call may succeed later (an engine that is away). `Fenced` and `Rewound` are
+    /// not: the writer has to take the partition anew. Nor is an error of the embedded file, a full disk
+    /// too: redb refuses every call after it until the file is opened again.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Engine { source, .. } => matches!(**source, redb::Error::Io(_)),
-            Self::Away { .. } => true,
-            _ => false,
-        }
+        matches!(self, Self::Away { .. })
     }
 
     pub(crate) fn engine<E: Into<redb::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Engine {
             what,
-            source: Box::new(source.into()),
+            source: Box::new(weir_embedded::cause(source)),
         }
     }
 

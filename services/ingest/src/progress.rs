@@ -95,7 +95,7 @@ pub enum ProgressError {
 fn store(what: &'static str) -> impl Fn(redb::Error) -> ProgressError {
     move |error| ProgressError::Store {
         what,
-        reason: error.to_string(),
+        reason: weir_embedded::cause(error).to_string(),
     }
 }
 

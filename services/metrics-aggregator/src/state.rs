@@ -60,7 +60,7 @@ fn engine<T, E: Into<redb::Error>>(
 ) -> Result<T, StateError> {
     result.map_err(|error| StateError::Engine {
         what,
-        source: Box::new(error.into()),
+        source: Box::new(weir_embedded::cause(error)),
     })
 }
 

@@ -67,7 +67,7 @@ macro_rules! from_engine {
     ($($error:ty),*) => {
         $(impl From<$error> for StateError {
             fn from(error: $error) -> Self {
-                Self::Engine(error.into())
+                Self::Engine(weir_embedded::cause(error))
             }
         })*
     };

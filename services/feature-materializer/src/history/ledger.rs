@@ -38,7 +38,7 @@ macro_rules! from_engine {
     ($($error:ty),*) => {
         $(impl From<$error> for LedgerError {
             fn from(error: $error) -> Self {
-                Self::Engine(error.into())
+                Self::Engine(weir_embedded::cause(error))
             }
         })*
     };
