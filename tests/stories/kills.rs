@@ -2,12 +2,15 @@
 //! on the same folder, what is exported equals the uninterrupted run byte for byte. The same with
 //! other batch sizes and numbers of detector instances.
 
-use std::{collections::BTreeMap, path::Path, process::Command, sync::OnceLock, time::Duration};
+use std::{path::Path, process::Command, sync::OnceLock, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
-use crate::{load, program};
+use crate::{
+    load,
+    program::{self, Exported},
+};
 
 /// Steps to die at, in the order of an event's way through the system. Each is a series of runs
 /// that must die there; the run after them must finish. `name:N` is the N-th time: few enough that
@@ -56,8 +59,6 @@ const RANDOM_KILLS: u32 = 6;
 /// Slow enough that a random moment falls into the middle.
 const PACED: &str = "4000/s";
 
-pub(crate) type Exported = BTreeMap<&'static str, String>;
-
 /// A replay of the load with its state in `data`.
 pub(crate) fn replay(load: &Path, data: &Path, speed: &str) -> Command {
     let path = |name: &str| data.join(name).display().to_string();
@@ -92,19 +93,27 @@ pub(crate) fn finished(command: Command, data: &Path) -> Exported {
 /// The load, made once, and what an uninterrupted run makes of it.
 pub(crate) fn uninterrupted() -> &'static (tempfile::TempDir, Exported) {
     static RUN: OnceLock<(tempfile::TempDir, Exported)> = OnceLock::new();
-    RUN.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        load::write(&folder.path().join("input"));
-        std::fs::write(folder.path().join("bogons.txt"), load::BOGONS).unwrap();
-        let data = folder.path().join("uninterrupted");
-        let exported = finished(replay(folder.path(), &data, "max"), &data);
-        (folder, exported)
-    })
+    RUN.get_or_init(|| told_alone(1))
+}
+
+/// A load of this beat, and what the one process makes of it when nothing disturbs it.
+pub(crate) fn told_alone(beat: u32) -> (tempfile::TempDir, Exported) {
+    let folder = tempfile::tempdir().unwrap();
+    load::write(&folder.path().join("input"), beat);
+    std::fs::write(folder.path().join("bogons.txt"), load::BOGONS).unwrap();
+    let data = folder.path().join("uninterrupted");
+    let exported = finished(replay(folder.path(), &data, "max"), &data);
+    (folder, exported)
 }
 
 #[track_caller]
 pub(crate) fn assert_equal(found: &Exported, how: &str) {
     let (_, expected) = uninterrupted();
+    assert_same(found, expected, how);
+}
+
+#[track_caller]
+pub(crate) fn assert_same(found: &Exported, expected: &Exported, how: &str) {
     for (name, text) in expected {
         if found[name] != *text {
             let pairs = text.lines().zip(found[name].lines());

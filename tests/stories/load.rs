@@ -23,12 +23,13 @@ pub(crate) const BOGONS: &str = "192.168.0.0/16\n65535\n";
 /// One line of input: when, and the frame.
 type Line = (f64, Value);
 
-/// Writes the load: a RIB dump, and RIS Live frames in two files that overlap in time.
-pub(crate) fn write(folder: &Path) {
+/// Writes the load: a RIB dump, and RIS Live frames in two files that overlap in time. `beat` is how many
+/// announcements of rightful routes come every two seconds; 1 is little, 100 makes 120,000 elements.
+pub(crate) fn write(folder: &Path, beat: u32) {
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join("rrc99.bview.mrt"), tables()).unwrap();
     let mut lines = trouble();
-    lines.extend(noise());
+    lines.extend(noise(beat));
     lines.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (name, parity) in [("even", 0), ("odd", 1)] {
         let mut text = String::new();
@@ -151,10 +152,10 @@ fn end(at: f64, carriers: u32, prefix: &str) -> Vec<Line> {
 
 /// Sessions that fall and rise, repetitions, and more than a quiet hour at the end in which
 /// suspected incidents fade.
-fn noise() -> Vec<Line> {
+fn noise(beat: u32) -> Vec<Line> {
     let mut lines = Vec::new();
-    for step in 0..1_200_u32 {
-        let at = TROUBLE + f64::from(step) * 2.0;
+    for step in 0..1_200 * beat {
+        let at = TROUBLE + f64::from(step) * 2.0 / f64::from(beat);
         let peer = step % PEERS;
         let network = (step * 7) % (4 * OF_EACH_TYPE);
         if role(network) != 1 {
@@ -168,7 +169,7 @@ fn noise() -> Vec<Line> {
                 ),
             ));
         }
-        if step % 300 == 299 {
+        if step % (300 * beat) == 300 * beat - 1 {
             lines.push((at + 0.5, state(at + 0.5, 7, "down")));
             lines.push((at + 30.0, state(at + 30.0, 7, "connected")));
         }

@@ -8,6 +8,8 @@
 )]
 
 mod bad_input;
+mod door;
+mod engine_faults;
 mod faults;
 mod kills;
 mod load;
@@ -15,3 +17,4 @@ mod page;
 mod processes;
 mod program;
 mod replay;
+mod site;

@@ -104,8 +104,11 @@ pub(crate) fn was_killed(status: ExitStatus) -> bool {
     status.signal() == Some(rustix::process::Signal::KILL.as_raw())
 }
 
-/// What a replay exports, by file name.
-pub(crate) fn exported(folder: &Path) -> BTreeMap<&'static str, String> {
+/// Lines of NDJSON, by what they tell of: `incidents`, `features`, `windows`.
+pub(crate) type Exported = BTreeMap<&'static str, String>;
+
+/// What was exported into a folder.
+pub(crate) fn exported(folder: &Path) -> Exported {
     ["incidents", "features", "windows"]
         .into_iter()
         .map(|name| {

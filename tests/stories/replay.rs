@@ -35,7 +35,7 @@ fn run(input: &Path, data: &Path, more: &[&str]) -> std::process::Output {
 fn every_element_that_was_read_is_counted_by_every_stage_and_none_is_a_dead_letter() {
     let folder = tempfile::tempdir().unwrap();
     let (input, data) = (folder.path().join("input"), folder.path().join("data"));
-    load::write(&input);
+    load::write(&input, 1);
     let output = run(&input, &data, &[]);
     assert!(
         output.status.success(),
@@ -90,7 +90,7 @@ fn every_element_that_was_read_is_counted_by_every_stage_and_none_is_a_dead_lett
 fn the_same_input_again_just_writes_the_files_and_other_input_is_another_stream() {
     let folder = tempfile::tempdir().unwrap();
     let (input, data) = (folder.path().join("input"), folder.path().join("data"));
-    load::write(&input);
+    load::write(&input, 1);
     let outputs = [0, 1].map(|_| {
         assert!(run(&input, &data, &[]).status.success());
         let read = |extension| fs::read_to_string(data.with_extension(extension)).unwrap();
@@ -111,7 +111,7 @@ fn the_same_input_again_just_writes_the_files_and_other_input_is_another_stream(
 fn a_paced_replay_reports_how_long_detection_took() {
     let folder = tempfile::tempdir().unwrap();
     let (input, data) = (folder.path().join("input"), folder.path().join("data"));
-    load::write(&input);
+    load::write(&input, 1);
     let output = run(&input, &data, &["--speed", "5000/s"]);
     assert!(
         output.status.success(),

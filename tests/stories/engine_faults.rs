@@ -1,0 +1,274 @@
+//! Engines and services die, freeze and come back while the load goes through: in the end the stores hold
+//! what the undisturbed one process holds, byte for byte, and after each fault every stage catches up.
+//!
+//! One of each by default; `WEIR_FAULTS=n` makes up to n of each, as many as the table says at most
+//! (`WEIR_FAULTS=100` is all, in about an hour). Recovery times are printed.
+
+use std::{
+    io::{self, Write},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use rustix::process::Signal;
+
+use crate::{
+    door::Door,
+    kills, program,
+    site::{Engines, Process, Site},
+};
+
+/// Elements per second while faults strike; then the rest comes at once.
+const PACE: u32 = 60;
+
+/// The load lasts so many times as long as the faults are thought to take: machines are slow at times.
+const SPARE: u32 = 3;
+
+/// For all stages to catch up once a fault is over.
+const RECOVERED_WITHIN: &str = "120";
+
+/// Longer than a member of a group may be silent (6 s on the brokers of the tests): its partitions are
+/// somebody else's when it wakes.
+const FROZEN: Duration = Duration::from_secs(15);
+/// As the long form has it.
+const FROZEN_LONG: Duration = Duration::from_secs(60);
+
+/// What happens, how often at most, and about how many seconds one takes with its recovery.
+struct Fault {
+    name: &'static str,
+    times: u32,
+    seconds: u32,
+    strike: fn(&mut Telling),
+}
+
+const fn fault(name: &'static str, times: u32, seconds: u32, strike: fn(&mut Telling)) -> Fault {
+    Fault {
+        name,
+        times,
+        seconds,
+        strike,
+    }
+}
+
+const ONE_BROKER: [Fault; 13] = [
+    fault("broker killed", 30, 20, |telling| {
+        telling.engines.kafka.kill();
+        telling.hold(1, 4);
+        telling.engines.kafka.start();
+    }),
+    fault("PostgreSQL killed", 20, 10, |telling| {
+        telling.engines.postgres.kill();
+        telling.hold(1, 4);
+        telling.engines.postgres.start();
+    }),
+    fault("Redis killed", 20, 8, |telling| {
+        telling.engines.redis.kill();
+        telling.hold(1, 4);
+        telling.engines.redis.start();
+    }),
+    fault("CQL node killed", 20, 40, |telling| {
+        telling.engines.cql.kill();
+        telling.hold(1, 4);
+        telling.engines.cql.start();
+    }),
+    fault("S3 answers 503", 10, 15, |telling| {
+        let before = telling.door.refused();
+        telling.door.shut();
+        telling.until("S3 is asked", |telling| telling.door.refused() > before);
+        telling.hold(4, 8);
+        telling.door.open();
+    }),
+    fault("S3 killed", 10, 15, |telling| {
+        telling.engines.s3.kill();
+        telling.hold(4, 8);
+        telling.engines.s3.start();
+    }),
+    fault("ingest killed", 10, 8, |telling| {
+        telling.replace("weir-ingest")
+    }),
+    fault("detector killed", 10, 10, |telling| {
+        telling.replace("weir-conflict-detector");
+    }),
+    fault("materializer killed", 10, 10, |telling| {
+        telling.replace("weir-feature-materializer");
+    }),
+    fault("aggregator killed", 10, 10, |telling| {
+        telling.replace("weir-metrics-aggregator");
+    }),
+    fault("serving-api killed", 10, 5, |telling| {
+        telling.replace("weir-serving-api");
+    }),
+    fault("detector and aggregator frozen", 10, 30, |telling| {
+        let frozen = ["weir-conflict-detector", "weir-metrics-aggregator"];
+        for service in frozen {
+            telling.running(service).signal(Signal::STOP);
+        }
+        let long = if telling.is_long { FROZEN_LONG } else { FROZEN };
+        thread::park_timeout(long);
+        for service in frozen {
+            telling.running(service).signal(Signal::CONT);
+        }
+    }),
+    fault(
+        "a third of each group joins and leaves",
+        100,
+        10,
+        |telling| {
+            let guests = ["weir-conflict-detector", "weir-metrics-aggregator"];
+            let mut guests = guests.map(|service| telling.site.start(service, 9));
+            for guest in &mut guests {
+                guest.wait_until_ready();
+            }
+            telling.hold(1, 3);
+            for guest in &guests {
+                guest.terminate();
+            }
+            for guest in &mut guests {
+                guest.assert_drained();
+            }
+        },
+    ),
+];
+
+const THREE_BROKERS: [Fault; 1] = [fault("one of three brokers lost", 30, 25, |telling| {
+    let node = telling.dice.random_range(1..=3);
+    telling.engines.kafka.kill_node(node);
+    telling.hold(4, 8);
+    telling.engines.kafka.start_node(node);
+})];
+
+/// A deployment under load.
+struct Telling {
+    // Before the engines: processes end first.
+    processes: Vec<Process>,
+    site: Site,
+    door: Door,
+    engines: Engines,
+    dice: StdRng,
+    is_long: bool,
+}
+
+impl Telling {
+    /// Lets the fault last between so many seconds.
+    fn hold(&mut self, least: u64, most: u64) {
+        let millis = self.dice.random_range(least * 1_000..most * 1_000);
+        thread::park_timeout(Duration::from_millis(millis));
+    }
+
+    fn until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + program::LIMIT;
+        while !holds(self) {
+            assert!(Instant::now() < until, "waited in vain until {what}");
+            thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    /// A process of the service; of two, one.
+    fn running(&mut self, service: &str) -> &mut Process {
+        let is_of = |process: &&mut Process| process.name.starts_with(service);
+        self.processes.iter_mut().find(is_of).unwrap()
+    }
+
+    /// Kills a process of the service at any moment, and starts it again where it stood.
+    fn replace(&mut self, service: &str) {
+        self.hold(0, 2);
+        self.replace_with(service, &[]);
+    }
+
+    fn replace_with(&mut self, service: &str, variables: &[(&str, &str)]) {
+        let name = format!("{service}-0");
+        // Dropped = killed; the folder is free again once it is gone.
+        self.processes.retain(|process| process.name != name);
+        let again = self.site.start_with(service, 0, variables);
+        self.processes.insert(0, again);
+    }
+
+    /// Strikes; then the seconds until all that is in the log is in the stores. Nobody may have died.
+    fn strike(&mut self, fault: &Fault) -> f64 {
+        (fault.strike)(self);
+        let over = Instant::now();
+        self.site
+            .weir(&["pipelines", "wait", "--timeout", RECOVERED_WITHIN]);
+        for process in &mut self.processes {
+            process.assert_runs();
+            process.wait_until_ready();
+        }
+        over.elapsed().as_secs_f64()
+    }
+}
+
+/// The load through two of each service that works in groups, while `faults` strike.
+fn tell(name: &str, kafka: &str, faults: &[Fault]) {
+    let most = std::env::var("WEIR_FAULTS").map_or(1, |text| text.parse().unwrap());
+    let Some(engines) = Engines::own(kafka) else {
+        return;
+    };
+    let planned: u32 = faults.iter().map(|f| f.times.min(most) * f.seconds).sum();
+    let seconds = planned * SPARE;
+    let (load, expected) = kills::told_alone(1 + seconds * PACE / 1_200);
+    let door = Door::before(engines.s3.url().trim_start_matches("http://"));
+    let s3_url = format!("http://{}", door.address());
+    let pace = format!("{PACE}/s");
+    let site = Site::new(name, &engines, &s3_url, load.path(), &pace);
+    site.prepare();
+    let mut telling = Telling {
+        processes: Vec::new(),
+        site,
+        door,
+        engines,
+        dice: StdRng::seed_from_u64(4),
+        is_long: most > 1,
+    };
+    for (service, number) in [
+        ("weir-conflict-detector", 2),
+        ("weir-feature-materializer", 2),
+        ("weir-metrics-aggregator", 2),
+        ("weir-serving-api", 1),
+        ("weir-ingest", 1),
+    ] {
+        for index in 0..number {
+            let process = telling.site.start(service, index);
+            telling.processes.push(process);
+        }
+    }
+    for process in &mut telling.processes {
+        process.wait_until_ready();
+    }
+    for fault in faults {
+        let mut times: Vec<f64> = (0..fault.times.min(most))
+            .map(|_| telling.strike(fault))
+            .collect();
+        times.sort_by(f64::total_cmp);
+        say(&format!(
+            "{:<40} {:>3} x  all caught up after {:5.1} s (half of them), {:5.1} s (the slowest)",
+            fault.name,
+            times.len(),
+            times[times.len() / 2],
+            times[times.len() - 1],
+        ));
+    }
+    // What is left of the load, at once; then ingest is done.
+    telling.replace_with("weir-ingest", &[("WEIR__INGEST__SOURCE__SPEED", "max")]);
+    let ended = telling.running("weir-ingest").wait(program::LIMIT);
+    assert!(ended.success(), "ingest ended with {ended}");
+    telling
+        .site
+        .weir(&["pipelines", "wait", "--timeout", RECOVERED_WITHIN]);
+    kills::assert_same(&telling.site.export(), &expected, "all the faults");
+}
+
+/// Past the test harness, which hides what a passing test prints.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+#[test]
+fn engines_and_services_die_and_freeze_and_nothing_is_lost_or_doubled() {
+    tell("faults", "kafka", &ONE_BROKER);
+}
+
+#[test]
+fn one_of_three_brokers_is_lost_and_nothing_else() {
+    tell("faults-three", "kafka-three", &THREE_BROKERS);
+}
