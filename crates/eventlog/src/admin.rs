@@ -93,12 +93,24 @@ pub fn start(log: &EventLog, epoch: TopicEpoch) -> Result<u32, LogError> {
 /// The end (next offset to be written) of each partition of `topic`.
 ///
 /// # Errors
-/// When the broker does not answer.
+/// When the broker does not answer, or the topic has another number of partitions than the table.
 pub fn end_offsets(log: &EventLog, topic: &Row) -> Result<Vec<i64>, LogError> {
     let lookup = log.lookup()?;
-    (0..topic.partitions)
-        .map(|partition| lookup.range(topic.name, partition).map(|(_, end)| end))
-        .collect()
+    let end = |partition| lookup.range(topic.name, partition).map(|(_, end)| end);
+    // Asked first: it knows soonest whether we are refused.
+    let mut ends = vec![end(0)?];
+    let found = lookup.partitions(topic.name)?;
+    if u32::try_from(found) != Ok(topic.partitions) {
+        return Err(LogError::Partitions {
+            topic: topic.name.to_owned(),
+            found,
+            wanted: topic.partitions,
+        });
+    }
+    for partition in 1..topic.partitions {
+        ends.push(end(partition)?);
+    }
+    Ok(ends)
 }
 
 /// First kept offset and end of one partition of any topic.

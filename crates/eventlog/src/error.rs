@@ -22,7 +22,7 @@ impl Trouble {
             Self::Away => "is a broker running at [kafka] bootstrap_servers?",
             Self::Credentials => {
                 "check sasl_username, sasl_password, sasl_mechanism, ssl_ca_location, the \
-                 certificates and the host name in bootstrap_servers of [kafka]"
+                 certificates, their dates and the host name in bootstrap_servers of [kafka]"
             }
             Self::Permission => "an ACL is missing for our user; it goes on once it is granted",
             Self::Missing => "make it with `weir topics apply`",
@@ -103,7 +103,8 @@ pub enum LogError {
     /// The first record of a partition is not a `TopicStart`.
     #[error(
         "{topic}/{partition} does not begin with a TopicStart: it was made by something else, or \
-         its beginning is gone; make the topic anew with `weir init` and replay"
+         its beginning is gone; delete it (`weir topics delete`), make it anew (`weir topics \
+         apply`) and replay"
     )]
     NoTopicStart {
         /// Topic without its start.
@@ -144,7 +145,8 @@ pub enum LogError {
     },
     /// The topic on the broker differs from the table in `weir_events::topics`.
     #[error(
-        "topic {topic} has {found} partitions, {wanted} are wanted; a keyed topic never changes in place: delete it and replay"
+        "topic {topic} has {found} partitions, {wanted} are wanted; a keyed topic never changes in place: \
+         delete it (`weir topics delete`), make it anew (`weir topics apply`) and replay"
     )]
     Partitions {
         /// Topic.

@@ -104,11 +104,12 @@ secret_access_key also as KEY_file. Order: defaults, file, KAFKA_* and the like,
 port answers /livez, /readyz (with the reason) and /metrics. SIGTERM drains within 10 s. \
 Exit codes: 0 told to stop or done, 2 the settings or an engine's refusal.";
 
-/// Without a setting: our own words, and warnings of everybody else's.
+/// Without a setting: our own words, and warnings of everybody else's, but for what the CQL driver repeats with
+/// each attempt: its errors tell the same.
 const FILTER: &str = "warn,weir=info,weir_lifecycle=info,weir_eventlog=info,weir_ingest=info,\
 weir_conflict_detector=info,weir_feature_materializer=info,weir_metrics_aggregator=info,\
 weir_serving_api=info,weir_record_store=info,weir_online_store=info,weir_metric_store=info,\
-weir_offline_store=info,weir_objects=info";
+weir_offline_store=info,weir_objects=info,scylla::cluster=off";
 
 /// How long the admin port may take to answer a health check.
 const ANSWER: Duration = Duration::from_secs(3);

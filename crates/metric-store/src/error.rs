@@ -32,7 +32,8 @@ pub enum MetricStoreError {
     },
     /// The nodes do not answer, or cannot now: try again.
     #[error(
-        "metric store: cannot {what}, {hosts} did not serve us: {reason}; check that the nodes are up"
+        "metric store: cannot {what}, {hosts} did not serve us: {reason}; check that the nodes \
+         are up, and url of [metric_store]"
     )]
     Away {
         /// What was being done.
@@ -108,6 +109,13 @@ impl MetricStoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Away { .. })
+    }
+
+    /// True when the writer has to take its partition anew: raise the fence, and go on from the
+    /// store's position.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::Rewound { .. })
     }
 
     pub(crate) fn engine<E: Into<redb::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {

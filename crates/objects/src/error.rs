@@ -50,7 +50,7 @@ pub enum ObjectsError {
     },
     /// The endpoint's certificate is not to be trusted.
     #[error(
-        "objects: {place} cannot {doing}: {reason}; check ca_file and the host name in endpoint"
+        "objects: {place} cannot {doing}: {reason}; check ca_file, the host name in endpoint and the dates of its certificate"
     )]
     Certificate {
         /// The bucket and its endpoint.
@@ -61,7 +61,10 @@ pub enum ObjectsError {
         reason: String,
     },
     /// It did not answer, or is too busy: time heals it.
-    #[error("objects: {place} could not {doing}: {reason}; it is tried again")]
+    #[error(
+        "objects: {place} could not {doing}: {reason}; does it run there, has it room? it is tried \
+         again"
+    )]
     Away {
         /// The bucket and its endpoint, or the folder.
         place: String,

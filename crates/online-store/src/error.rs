@@ -53,7 +53,7 @@ pub enum OnlineStoreError {
     /// The server is away, starting, failing over or overloaded.
     #[error(
         "online store at {place}: cannot {what}: {reason}; it may come back, else see that the \
-         server runs and is reachable"
+         server runs, is reachable at url of [online_store] and has room"
     )]
     Away {
         /// Host and port.
@@ -153,6 +153,13 @@ impl OnlineStoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Away { .. })
+    }
+
+    /// True when the writer has to take its partition anew: raise the fence, and go on from the
+    /// store's position.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Fenced { .. } | Self::Rewound { .. })
     }
 
     pub(crate) fn engine<E: Into<redb::Error>>(what: &'static str) -> impl FnOnce(E) -> Self {

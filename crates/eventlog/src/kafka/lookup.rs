@@ -15,9 +15,12 @@ use rdkafka::{
 use super::{
     REQUEST, Voice, failed,
     group::{OUR_MARK, trace_of},
-    reader_config, refused, signed,
+    reader_config, refused, signed, trouble_of,
 };
 use crate::{EventLog, LogError, Record, Trouble, schema::unframe};
+
+/// After so long without an answer it is looked at whether we are refused: then no answer comes.
+const SOON: Duration = Duration::from_secs(2);
 
 /// A client that has failed is listened to until it has been silent for so long.
 const HEAR_OUT: Duration = Duration::from_millis(20);
@@ -55,10 +58,26 @@ impl Lookup {
     /// First kept offset and end.
     pub(crate) fn range(&self, topic: &str, partition: u32) -> Result<(i64, i64), LogError> {
         self.serve();
-        self.consumer
-            .fetch_watermarks(topic, signed(partition), REQUEST)
+        let ask = |within| {
+            self.consumer
+                .fetch_watermarks(topic, signed(partition), within)
+        };
+        let answer = match ask(SOON) {
+            Err(error) if trouble_of(&error) == Trouble::Away && !self.is_refused() => {
+                ask(REQUEST.saturating_sub(SOON))
+            }
+            answer => answer,
+        };
+        answer
             .map_err(|error| self.refused(topic, partition, &error))
             .inspect(|_| self.consumer.context().well())
+    }
+
+    /// The brokers do not accept us, or we do not accept them.
+    fn is_refused(&self) -> bool {
+        self.hear_out();
+        let reason = self.consumer.context().reason();
+        reason.is_some_and(|(_, trouble)| trouble == Trouble::Credentials)
     }
 
     /// The next offset that the group has committed, for each of `partitions` partitions.
@@ -210,10 +229,14 @@ impl Lookup {
 
     /// The request failed; what the client has said meanwhile tells why.
     fn failed(&self, what: String, error: &KafkaError) -> LogError {
+        self.hear_out();
+        self.consumer.context().failed(what, error)
+    }
+
+    fn hear_out(&self) {
         if let Some(_one_at_a_time) = self.reading.try_lock() {
             while self.consumer.poll(HEAR_OUT).is_some() {}
         }
-        self.consumer.context().failed(what, error)
     }
 
     /// Lets the client say what it has to say: nobody else polls it.

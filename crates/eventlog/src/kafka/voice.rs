@@ -78,7 +78,7 @@ impl Voice {
                 Some((reason, trouble)),
             ) => LogError::Request {
                 what,
-                reason: format!("{error}: {reason}"),
+                reason,
                 trouble,
             },
             (plain, _) => plain,
@@ -98,6 +98,7 @@ impl Voice {
 
     /// Takes note; true when it is something new.
     fn complain(&self, reason: &str, trouble: Trouble) -> bool {
+        let reason = without_duration(reason);
         let mut last = self.last.lock();
         if let Some(last) = last.as_mut() {
             // "All brokers are down" comes after the reason why; a refusal is seldom repeated.
@@ -105,7 +106,12 @@ impl Voice {
             if (weaker || reason.contains("brokers are down")) && last.at.elapsed() < FRESH {
                 return false;
             }
-            if last.reason == reason {
+            // The same failure comes with and without what was being done.
+            let longer = reason.contains(&last.reason);
+            if longer || last.reason.contains(reason) {
+                if longer {
+                    reason.clone_into(&mut last.reason);
+                }
                 last.at = Instant::now();
                 return false;
             }
@@ -124,7 +130,8 @@ impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let client = self.client.as_str();
         // We know what we set; librdkafka calls the gapless guarantee experimental each time.
-        if facility == "CONFWARN" {
+        // A lost connection is told by `error`, once.
+        if matches!(facility, "CONFWARN" | "FAIL") {
             tracing::debug!(target: "librdkafka", client, facility, "{message}");
             return;
         }
@@ -166,6 +173,14 @@ impl ClientContext for Voice {
 }
 
 impl ConsumerContext for Voice {}
+
+/// What happened, without how long it took to happen: that differs each time.
+fn without_duration(reason: &str) -> &str {
+    match reason.rsplit_once(" (after ") {
+        Some((what, _)) => what,
+        None => reason,
+    }
+}
 
 /// The client could not be made.
 pub(crate) fn refused(error: &KafkaError) -> LogError {
@@ -263,6 +278,20 @@ mod tests {
         assert!(text.contains("within 60 s: invalid credentials"), "{text}");
         voice.well();
         assert!(voice.reason().is_none());
+    }
+
+    #[test]
+    fn a_failure_that_is_repeated_in_other_words_is_told_once_and_in_full() {
+        let voice = Voice::new("test");
+        let refused = Trouble::Credentials;
+        assert!(voice.complain("ssl://b:1: verify failed (after 3ms in state X)", refused));
+        assert!(!voice.complain("ssl://b:1: verify failed: who? (after 9ms)", refused));
+        assert!(!voice.complain("ssl://b:1: verify failed (after 8ms)", refused));
+        let (reason, _) = voice.reason().unwrap();
+        assert!(
+            reason.starts_with("ssl://b:1: verify failed: who? (check"),
+            "{reason}"
+        );
     }
 
     #[test]

@@ -15,9 +15,10 @@ type Next = Option<&'static str>;
 
 const LOGIN: &str = "check username and password (password_file) of [metric_store]";
 const RIGHTS: &str = "grant this user MODIFY and SELECT on the keyspace, and CREATE for migrations";
-const TLS: &str = "check ca_file, and that the node's certificate names its IP address";
-pub(super) const STATEMENT: &str =
-    "check that the keyspace was made by this version (`weir migrate`)";
+const TLS: &str =
+    "check ca_file, and that the node's certificate names its IP address and has not expired";
+pub(super) const STATEMENT: &str = "its tables are not as `weir migrate` made them: put back what was \
+    changed, or name an empty keyspace in url of [metric_store], migrate and replay";
 const ADDRESS: &str = "check the hosts in the URL";
 const FORMAT: &str = "check that the port is the CQL port, with TLS on both sides or on none";
 
@@ -30,7 +31,7 @@ pub(super) trait Judged: std::error::Error {
 pub(super) fn failed<E: Judged>(what: &'static str, hosts: &str) -> impl Fn(E) -> MetricStoreError {
     let hosts = hosts.to_owned();
     move |error| {
-        let (hosts, reason) = (hosts.clone(), error.to_string());
+        let (hosts, reason) = (hosts.clone(), innermost(&error.to_string()));
         match error.next() {
             None => MetricStoreError::Away {
                 what,
@@ -45,6 +46,16 @@ pub(super) fn failed<E: Judged>(what: &'static str, hosts: &str) -> impl Fn(E) -
             },
         }
     }
+}
+
+/// The driver tells its way through its own parts first.
+fn innermost(reason: &str) -> String {
+    const BEFORE: [&str; 2] = ["Last connection failed with: ", "Error message: "];
+    let mut rest = reason;
+    for mark in BEFORE {
+        rest = rest.split_once(mark).map_or(rest, |(_, cause)| cause);
+    }
+    rest.trim_end_matches(':').to_owned()
 }
 
 fn database(error: &DbError) -> Next {

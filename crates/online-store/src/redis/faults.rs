@@ -85,6 +85,9 @@ pub(super) fn explain(error: &Error, place: &str, what: &'static str) -> OnlineS
     }
 }
 
+/// For what rustls tells in seconds since 1970.
+const EXPIRED: &str = "the server's certificate has expired";
+
 /// The driver prints system errors as code: only their sentence is of use.
 fn reason(error: &Error) -> String {
     let details = error.details();
@@ -93,7 +96,9 @@ fn reason(error: &Error) -> String {
         Some(rest.split_once(to)?.0.to_owned())
     };
     between("message: \"", "\"")
+        .or_else(|| details.contains("Expired").then(|| EXPIRED.to_owned()))
         .or_else(|| between("kind: InvalidData, error: ", " }"))
+        .or_else(|| between("error: \"", "\""))
         .unwrap_or_else(|| details.to_owned())
 }
 

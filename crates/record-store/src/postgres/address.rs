@@ -20,6 +20,10 @@ const PARAMETERS: [&str; 6] = [
     "application_name",
 ];
 
+/// A table or a column is missing, or has another type.
+const CHANGED: &str = "its tables are not as `weir migrate` made them: put back what was changed, or \
+                       name an empty database in url of [record_store], migrate and replay";
+
 /// A server and a database in it.
 pub(super) struct Address {
     options: PgConnectOptions,
@@ -104,7 +108,9 @@ impl Address {
             sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
                 self.check_tls()
             }
-            sqlx::Error::Io(_) => "is it running there? it is asked again".to_owned(),
+            sqlx::Error::Io(_) => {
+                "is it running there, is url of [record_store] right? it is asked again".to_owned()
+            }
             sqlx::Error::PoolTimedOut => format!(
                 "no connection within {} ms; is it running, and is pool_size large enough?",
                 self.acquire_timeout_ms
@@ -117,7 +123,7 @@ impl Address {
                 Some("42501") => format!(
                     "user `{user}` may not; let the owner of the database run `weir migrate`"
                 ),
-                Some("42P01" | "42703") => "its tables are not ours; run `weir migrate`".to_owned(),
+                Some("42P01" | "42703" | "42804" | "42883") => CHANGED.to_owned(),
                 Some("53300") => {
                     "it has no connection left; lower pool_size or raise its max_connections"
                         .to_owned()
@@ -137,7 +143,8 @@ impl Address {
 
     fn check_tls(&self) -> String {
         format!(
-            "TLS failed; check that the server has a certificate for `{}` that sslrootcert vouches for",
+            "TLS failed; check that the server has a certificate for `{}` that sslrootcert vouches for and \
+             that has not expired",
             self.options.get_host()
         )
     }
