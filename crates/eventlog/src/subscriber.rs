@@ -11,11 +11,13 @@ mod ends;
 mod joining;
 mod members;
 mod partition;
+mod retakes;
 mod waiting;
 mod watch;
 
 use std::{
     collections::BTreeMap,
+    error::Error,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -29,11 +31,12 @@ use joining::Joining;
 use members::Members;
 use partition::Signal;
 pub use partition::{Assignment, Next};
+use retakes::Overtaken;
 use waiting::Waiting;
 use watch::Watch;
 
 /// What a task returns when it cannot go on.
-pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
+pub type TaskError = Box<dyn Error + Send + Sync>;
 
 /// How much longer than its tasks the client itself may take to leave the group.
 const LEAVE: Duration = Duration::from_secs(2);
@@ -129,6 +132,29 @@ impl Subscriber {
         Ok(Self {
             shared,
             thread: Some(thread),
+        })
+    }
+
+    /// As [`Self::start`], for a sink that keeps its position in its store, under a fence.
+    ///
+    /// A task that ends with an error of its store of which `is_overtaken` is true is no failure: it
+    /// runs again over the same partition, from the fence on, for as long as the partition is ours,
+    /// after a wait that grows each time. Counted in `weir_partition_retaken_total`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_sink<E: Error + 'static>(
+        log: &EventLog,
+        group: &str,
+        topic: Topic,
+        is_overtaken: impl Fn(&E) -> bool + Send + Sync + 'static,
+        task: impl Fn(Assignment) -> Result<(), TaskError> + Send + Sync + 'static,
+    ) -> Result<Self, LogError> {
+        Self::start(log, group, topic, move |assignment| {
+            task(assignment).map_err(|error| match error.downcast_ref::<E>() {
+                Some(refused) if is_overtaken(refused) => Overtaken(error).into(),
+                _ => error,
+            })
         })
     }
 

@@ -130,6 +130,13 @@ impl RecordError {
         }
     }
 
+    /// True when the writer has to take its partition anew, if it still is its own: raise the fence,
+    /// and go on from the store's position.
+    #[must_use]
+    pub fn is_overtaken(&self) -> bool {
+        matches!(self, Self::Fenced { .. })
+    }
+
     pub(crate) fn statement(action: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |source| Self::Statement { action, source }
     }

@@ -48,9 +48,9 @@ pub(crate) fn start(
     outlet: Outlet,
 ) -> Result<Subscriber, LogError> {
     let dead_letters = DeadLetters::new(publisher.clone(), "conflict-detector");
-    Subscriber::start(log, GROUP, topics::BGP_CONFLICTS, move |assignment| {
-        write(assignment, &store, &publisher, &dead_letters, &outlet)
-    })
+    let task = move |assignment| write(assignment, &store, &publisher, &dead_letters, &outlet);
+    let topic = topics::BGP_CONFLICTS;
+    Subscriber::start_sink(log, GROUP, topic, RecordError::is_overtaken, task)
 }
 
 fn write(

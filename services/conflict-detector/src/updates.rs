@@ -87,6 +87,12 @@ pub(crate) struct Choice {
 }
 
 impl Config {
+    /// True when something is kept in a store that is a server, or not: then [`GROUP`] reads.
+    #[must_use]
+    pub fn keeps_any(&self, is_server: bool) -> bool {
+        self.choice(is_server).is_ok_and(|choice| choice.is_some())
+    }
+
     /// What to keep in a store that is a server, or not; `None` = nothing.
     pub(crate) fn choice(&self, is_server: bool) -> Result<Option<Choice>, ConfigError> {
         let watched = self.watched.iter().map(|text| {
@@ -132,7 +138,7 @@ pub(crate) fn start(
     choice: Choice,
     outlet: Outlet,
 ) -> Result<Subscriber, LogError> {
-    Subscriber::start(log, GROUP, topics::BGP_UPDATES, move |assignment| {
+    let task = move |assignment: Assignment| {
         Task {
             partition: assignment.partition(),
             assignment,
@@ -143,7 +149,9 @@ pub(crate) fn start(
             rows: 0,
         }
         .run()
-    })
+    };
+    let topic = topics::BGP_UPDATES;
+    Subscriber::start_sink(log, GROUP, topic, RecordError::is_overtaken, task)
 }
 
 /// A batch that waits for the incidents that it may have caused.
@@ -182,7 +190,10 @@ impl Task<'_> {
             }
             .into());
         }
-        self.assignment.resume_at(stored.max(first))?;
+        let next_offset = stored.max(first);
+        self.assignment.resume_at(next_offset)?;
+        // A crash between the store and the commit must not leave the group behind for ever.
+        self.assignment.commit(next_offset);
         loop {
             if self.rows < MAX_WAITING {
                 match self.assignment.next(MAX_BATCH, self.patience())? {

@@ -1,17 +1,18 @@
-//! The incident writer against the embedded broker: one bad record holds up nothing behind it.
+//! The incident writer against the embedded broker: neither one bad record nor a fence that somebody
+//! else has raised holds up what follows.
 
 #![allow(clippy::unwrap_used, reason = "a failed call is a failed test")]
 
 use std::time::{Duration, Instant};
 
-use weir_conflict_detector::{Config, Parts, start};
+use weir_conflict_detector::{Config, Parts, Running, start};
 use weir_eventlog::{
     EventLog, Publisher, PublisherOptions, admin,
     broker::{Broker, BrokerConfig, Fsync},
 };
 use weir_events::{position::TopicEpoch, topics::BGP_CONFLICTS, v1};
 use weir_lifecycle::Health;
-use weir_record_store::RecordStore;
+use weir_record_store::{BlockingRecordStore, RecordError, RecordStore};
 use weir_routing::Bogons;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -34,58 +35,116 @@ fn incident(id: &str) -> v1::Incident {
     }
 }
 
+/// A detector with its incident writer, over a log and a store of its own.
+struct Site {
+    _folder: tempfile::TempDir,
+    broker: Broker,
+    log: EventLog,
+    records: BlockingRecordStore,
+    running: Running,
+    publisher: Publisher,
+}
+
+impl Site {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::start(BrokerConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            dir: folder.path().join("log"),
+            fsync: Fsync::None,
+            ..BrokerConfig::default()
+        })
+        .unwrap();
+        let log = EventLog::embedded(broker.clone());
+        admin::ensure_topics(&log, TopicEpoch(1)).unwrap();
+        let file = folder.path().join("incidents.db");
+        let records = RecordStore::blocking(&format!("sqlite://{}", file.display())).unwrap();
+        let parts = Parts {
+            log: log.clone(),
+            records: records.clone(),
+            checkpoints: folder.path().join("checkpoints"),
+            copies: None,
+            bogons: Bogons::parse("").unwrap(),
+            stream: "test".to_owned(),
+            synthetic: true,
+            instance: "0".to_owned(),
+            health: Health::new(),
+        };
+        Self {
+            _folder: folder,
+            broker,
+            running: start(&Config::default(), parts).unwrap(),
+            publisher: Publisher::connect(&log, PublisherOptions::default()).unwrap(),
+            log,
+            records,
+        }
+    }
+
+    fn publish(&self, id: &str) {
+        self.publisher.publish(0, b"", &incident(id)).unwrap();
+        self.publisher.flush(DEADLINE).unwrap();
+    }
+
+    /// The ids in the store, once there are as many as are wanted.
+    fn wait_for(&self, wanted: usize) -> Vec<String> {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let mut stored = Vec::new();
+            self.records
+                .export_all(|row| -> Result<(), RecordError> {
+                    stored.push(row.id.clone());
+                    Ok(())
+                })
+                .unwrap();
+            if stored.len() >= wanted {
+                return stored;
+            }
+            assert!(Instant::now() < until, "{:?}", self.running.failure());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    fn close(self) {
+        self.running.stop(DEADLINE).unwrap();
+        self.log.disconnect();
+        self.broker.stop();
+    }
+}
+
+fn id(number: u8) -> String {
+    format!("{number:02}111111-1111-5111-8111-111111111111")
+}
+
 #[test]
 fn what_cannot_be_read_or_stored_is_set_aside_and_what_follows_is_stored() {
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(BrokerConfig {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        dir: folder.path().join("log"),
-        fsync: Fsync::None,
-        ..BrokerConfig::default()
-    })
-    .unwrap();
-    let log = EventLog::embedded(broker.clone());
-    admin::ensure_topics(&log, TopicEpoch(1)).unwrap();
-    let file = folder.path().join("incidents.db");
-    let records = RecordStore::blocking(&format!("sqlite://{}", file.display())).unwrap();
-    let parts = Parts {
-        log: log.clone(),
-        records: records.clone(),
-        checkpoints: folder.path().join("checkpoints"),
-        copies: None,
-        bogons: Bogons::parse("").unwrap(),
-        stream: "test".to_owned(),
-        synthetic: true,
-        instance: "0".to_owned(),
-        health: Health::new(),
-    };
-    let running = start(&Config::default(), parts).unwrap();
-
-    let publisher = Publisher::connect(&log, PublisherOptions::default()).unwrap();
+    let site = Site::open();
     let topic = BGP_CONFLICTS.name;
-    publisher
+    site.publisher
         .publish_encoded(topic, 0, b"", b"\xff\xff no message", 0)
         .unwrap();
-    publisher.publish(0, b"", &incident("no uuid")).unwrap();
-    let good = "11111111-1111-5111-8111-111111111111";
-    publisher.publish(0, b"", &incident(good)).unwrap();
-    publisher.flush(DEADLINE).unwrap();
+    site.publish("no uuid");
+    site.publish(&id(0));
+    assert_eq!(site.wait_for(1), [id(0)]);
+    assert_eq!(admin::dead_letters(&site.log, &BGP_CONFLICTS).unwrap(), 2);
+    site.close();
+}
 
-    let until = Instant::now() + DEADLINE;
-    let mut stored = Vec::new();
-    while stored.is_empty() {
-        assert!(Instant::now() < until, "{:?}", running.failure());
-        records
-            .export_all(|row| -> Result<(), weir_record_store::RecordError> {
-                stored.push(row.id.clone());
-                Ok(())
-            })
-            .unwrap();
-        std::thread::park_timeout(Duration::from_millis(20));
+#[test]
+fn a_fence_that_is_raised_underneath_the_writer_loses_nothing_and_fails_nothing() {
+    let site = Site::open();
+    site.publish(&id(0));
+    site.wait_for(1);
+    for number in 1..=2 {
+        let (_, position) = site.records.raise_fence(0).unwrap();
+        site.publish(&id(number));
+        let stored = site.wait_for(usize::from(number) + 1);
+        assert_eq!(stored, (0..=number).map(id).collect::<Vec<_>>());
+        assert_eq!(
+            site.records.position(0).unwrap(),
+            Some(position + 1),
+            "where the other had left it"
+        );
     }
-    running.stop(DEADLINE).unwrap();
-    assert_eq!(stored, [good]);
-    assert_eq!(admin::dead_letters(&log, &BGP_CONFLICTS).unwrap(), 2);
-    log.disconnect();
-    broker.stop();
+    assert_eq!(site.running.failure(), None);
+    site.close();
 }

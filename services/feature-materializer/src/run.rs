@@ -13,10 +13,14 @@ use weir_events::topics::{BGP_MESSAGES, FEATURE_ROWS};
 use weir_lifecycle::{Health, Outlet};
 use weir_objects::Objects;
 use weir_offline_store::OfflineStore;
-use weir_online_store::OnlineStore;
+use weir_online_store::{OnlineStore, OnlineStoreError};
 
 use crate::{
-    config::Config, history::HistoryWriter, online::OnlineWriter, task::Materializer, views,
+    config::Config,
+    history::{HistoryWriter, LedgerError},
+    online::OnlineWriter,
+    task::Materializer,
+    views,
 };
 
 /// Consumer group of the materializer.
@@ -109,12 +113,20 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
         Subscriber::start(log, GROUP, BGP_MESSAGES, move |assignment| {
             materializer.run(assignment)
         })?,
-        Subscriber::start(log, ONLINE_GROUP, FEATURE_ROWS, move |assignment| {
-            online.run(assignment)
-        })?,
-        Subscriber::start(log, HISTORY_GROUP, FEATURE_ROWS, move |assignment| {
-            history.run(assignment)
-        })?,
+        Subscriber::start_sink(
+            log,
+            ONLINE_GROUP,
+            FEATURE_ROWS,
+            OnlineStoreError::is_overtaken,
+            move |assignment| online.run(assignment),
+        )?,
+        Subscriber::start_sink(
+            log,
+            HISTORY_GROUP,
+            FEATURE_ROWS,
+            |error: &LedgerError| matches!(error, LedgerError::Fenced { .. }),
+            move |assignment| history.run(assignment),
+        )?,
     ];
     Ok(Running {
         subscribers,

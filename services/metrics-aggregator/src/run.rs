@@ -11,7 +11,7 @@ use weir_eventlog::{
 };
 use weir_events::topics::WINDOW_RESULTS;
 use weir_lifecycle::{Health, Outlet};
-use weir_metric_store::MetricStore;
+use weir_metric_store::{MetricStore, MetricStoreError};
 use weir_objects::Objects;
 
 use crate::{
@@ -76,9 +76,9 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, LogError> {
             dead_letters: dead_letters.clone(),
             outlet: Outlet::new("metric-store", parts.health.register("metric-store")),
         };
-        Subscriber::start(&log, WRITER_GROUP, WINDOW_RESULTS, move |assignment| {
-            writer.run(assignment)
-        })?
+        let is_overtaken = MetricStoreError::is_overtaken;
+        let task = move |assignment| writer.run(assignment);
+        Subscriber::start_sink(&log, WRITER_GROUP, WINDOW_RESULTS, is_overtaken, task)?
     };
     let peers = tasks::<PerPeer>(&log, PEER_GROUP, outlets(&boards[0]))?;
     let origins = tasks::<PerOrigin>(&log, ORIGIN_GROUP, outlets(&boards[1]))?;

@@ -3,17 +3,17 @@
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use weir_events::topics::Topic;
 
 use super::{
-    Shared, Task, TaskError,
-    ends::{chain, interrupted, panic_text},
+    Shared, Task,
+    ends::{End, Running},
     joining::Joining,
     partition::{Assignment, Phase, Signal},
+    retakes::Retakes,
 };
 use crate::{
     EventLog, LogError, Trouble,
@@ -29,14 +29,6 @@ const REJOIN_MAX: Duration = Duration::from_secs(10);
 /// One turn of the poll loop while nothing is under way, and while something is.
 const TURN: Duration = Duration::from_millis(50);
 const SHORT_TURN: Duration = Duration::from_millis(2);
-
-/// A task's thread.
-struct Running {
-    signal: Arc<Signal>,
-    thread: JoinHandle<Result<(), TaskError>>,
-    /// Its end has been looked at.
-    failed: bool,
-}
 
 /// Partitions that are being given back together, as the group asked for them.
 struct Release {
@@ -65,6 +57,8 @@ pub(super) struct Members {
     overdue: Vec<(u32, Running)>,
     /// Assigned again before the thread of the last assignment has ended.
     waiting: Vec<u32>,
+    /// Ours, but without a task until they are taken anew.
+    retakes: Retakes,
 }
 
 impl Members {
@@ -73,6 +67,7 @@ impl Members {
             log: joining.log.clone(),
             group: joining.group.clone(),
             topic: joining.topic,
+            retakes: Retakes::new(&joining.group, joining.topic.name),
             shared: Arc::clone(&joining.shared),
             joining,
             member,
@@ -140,6 +135,7 @@ impl Members {
         };
         // Whatever we had, it may belong to somebody else already.
         let partitions: Vec<u32> = self.running.keys().copied().collect();
+        self.retakes.clear();
         self.carry_out(Decision::Revoked {
             partitions,
             lost: true,
@@ -209,6 +205,7 @@ impl Members {
                 );
                 self.count_rebalance();
                 self.waiting.retain(|waiting| !partitions.contains(waiting));
+                self.retakes.forget(&partitions);
                 let phase = if lost { Phase::Lost } else { Phase::Revoked };
                 for partition in &partitions {
                     if let Some(running) = self.running.get(partition) {
@@ -277,6 +274,10 @@ impl Members {
             signal: Arc::clone(&signal),
             group: self.group.clone(),
             waiting: Arc::clone(&self.shared.waiting),
+            records: metrics::counter!(
+                "pipeline_records_in_total",
+                "group" => self.group.clone(), "topic" => self.topic.name
+            ),
             asked_again: None,
             position: None,
             at_end: false,
@@ -350,10 +351,18 @@ impl Members {
                 self.waiting.push(partition);
                 continue;
             }
-            match self.assignment(partition) {
-                Ok((assignment, signal)) => self.spawn(assignment, signal),
-                Err(error) => self.shared.fail(&error.to_string()),
-            }
+            self.begin(partition);
+        }
+        while let Some(partition) = self.retakes.next(Instant::now()) {
+            self.begin(partition);
+        }
+    }
+
+    /// Runs the task of a partition that the client has accepted already.
+    fn begin(&mut self, partition: u32) {
+        match self.assignment(partition) {
+            Ok((assignment, signal)) => self.spawn(assignment, signal),
+            Err(error) => self.shared.fail(&error.to_string()),
         }
     }
 
@@ -405,16 +414,15 @@ impl Members {
         self.running.remove(&partition)
     }
 
-    /// How a thread that has ended did end. `early` = its partition is still ours.
-    fn judge(&self, partition: u32, running: Running, early: bool) {
-        let phase = running.signal.phase();
-        let reason = match running.thread.join() {
-            Ok(Ok(())) if early => "it returned before its partition was revoked".to_owned(),
-            Ok(Ok(())) => return,
-            // A restore that was interrupted is no failure.
-            Ok(Err(error)) if phase != Phase::Ours && interrupted(&*error) => return,
-            Ok(Err(error)) => chain(&*error),
-            Err(panic) => format!("it panicked: {}", panic_text(&*panic)),
+    /// `early` = the partition of this thread, which has ended, is still ours.
+    fn judge(&mut self, partition: u32, running: Running, early: bool) {
+        let reason = match running.end(early) {
+            End::Quiet => return,
+            End::Overtaken(error) => {
+                self.retakes.plan(partition, &error, Instant::now());
+                return;
+            }
+            End::Failed(reason) => reason,
         };
         tracing::error!(
             group = self.group,

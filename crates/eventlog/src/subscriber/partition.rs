@@ -122,6 +122,8 @@ pub struct Assignment {
     pub(super) signal: Arc<Signal>,
     pub(super) group: String,
     pub(super) waiting: Arc<Waiting>,
+    /// Records handed over.
+    pub(super) records: metrics::Counter,
     /// When the client was last told to read where it was refused.
     pub(super) asked_again: Option<Instant>,
     /// Next offset to be handed over; `None` until `resume_at`.
@@ -374,6 +376,7 @@ impl Assignment {
             // What was read before a failure is handed over first.
             if let Some(last) = batch.last() {
                 self.position = Some(position);
+                self.records.increment(batch.len() as u64);
                 self.signal.state.lock().progress = Some((position, last.timestamp_ms));
                 return Ok(Next::Batch(batch));
             }

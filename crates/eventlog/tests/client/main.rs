@@ -13,6 +13,8 @@ mod publisher;
 #[cfg(test)]
 mod rebalance;
 #[cfg(test)]
+mod retake;
+#[cfg(test)]
 mod subscriber;
 #[cfg(test)]
 mod tail;
