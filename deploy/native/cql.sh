@@ -18,7 +18,7 @@ create() {
     certificates "$DIR/tls"
     fact URL "cql://localhost:$(port cql)"
     fact USER cassandra
-    fact PASSWORD cassandra
+    fact PASSWORD cassandra-secret
     fact CA "$DIR/tls/ca.crt"
   else
     fact URL "cql://127.0.0.1:$(port cql)"
@@ -81,6 +81,8 @@ answers() { # NODE
   grep -q 'Startup complete' "$DIR/node-1/log" && listens "$(port cql)"
 }
 
-prepare() { # logins fail until the first role exists
-  [ "$NAME" = cql ] || until grep -q 'Created default superuser role' "$DIR/node-1/log"; do sleep 0.1; done
+prepare() { # logins fail until the first role exists; its password is its name
+  [ "$NAME" != cql ] || return 0
+  until grep -q 'Created default superuser role' "$DIR/node-1/log"; do sleep 0.1; done
+  python3 "$here/cql_password.py" "$(port cql)" "$DIR/tls/ca.crt" cassandra cassandra cassandra-secret
 }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# PostgreSQL: `postgres` (durable: fsync as in production) and `postgres-tls` (certificates, TLS only).
-# User and password `app`; the user may create databases.
+# PostgreSQL: `postgres` (durable: fsync as in production), `postgres-tls` (certificates, TLS only) and
+# `postgres-small`, whose database is on a disk of 16 MiB that a test fills.
+# User and password `app` (`app-secret` with TLS); the user may create databases.
 # shellcheck disable=SC2034
 STOP=INT # a "fast" stop: open connections are ended
 
@@ -62,7 +63,7 @@ create() {
   local home
   home=$(home)
   cd "$home"
-  echo app >password && chmod 644 password
+  echo "$(password)" >password && chmod 644 password
   as_owner "$(program initdb)" -D "$home/data" -U app --pwfile=password -A scram-sha-256 -E UTF8 --locale=C.UTF-8 \
     >"$DIR/initdb.log" 2>&1 || { cat "$DIR/initdb.log" >&2; return 1; }
   {
@@ -74,31 +75,52 @@ create() {
   } >>"$home/data/postgresql.conf"
   as_owner "$(program postgres)" --single -D "$home/data" postgres <<<"create database app" >>"$DIR/initdb.log" 2>&1
   : >"$DIR/facts"
-  if [ "$NAME" = postgres-tls ]; then
-    only_tls "$home"
-  else
-    fact URL "postgres://app:app@127.0.0.1:$(port sql)/app"
-  fi
+  case $NAME in
+    postgres-tls) only_tls "$home" ;;
+    postgres-small) on_a_small_disk "$home" ;;
+  esac
+  [ "$NAME" = postgres-tls ] || fact URL "postgres://app:$(password)@127.0.0.1:$(port sql)/app"
 }
+
+password() { if [ "$NAME" = postgres-tls ]; then echo app-secret; else echo app; fi; }
+
+on_a_small_disk() { # HOME: the tables of `app` in a folder of their own; the journal is not in it
+  as_owner mkdir "$1/small"
+  as_owner "$(program postgres)" --single -D "$1/data" postgres >>"$DIR/initdb.log" 2>&1 <<END
+create tablespace small location '$1/small'
+alter database app set tablespace small
+END
+}
+
+# In a mount namespace of its own, which takes no root: the folder becomes a disk with what was in it.
+SMALL='
+cp -a "$1/small" "$1/kept"
+mount -t tmpfs -o size=16m,mode=700 none "$1/small"
+cp -a "$1/kept/." "$1/small"
+exec "$2" -D "$1/data"'
 
 only_tls() { # HOME
   certificates "$DIR/tls"
   install -m 600 -o "$(owner)" "$DIR/tls/server.key" "$DIR/tls/server.crt" "$1/data"
   printf '%s\n' "ssl = on" "ssl_cert_file = 'server.crt'" "ssl_key_file = 'server.key'" >>"$1/data/postgresql.conf"
   sed -i 's/^host /hostssl /' "$1/data/pg_hba.conf"
-  fact URL "postgres://app:app@localhost:$(port sql)/app?sslmode=verify-full&sslrootcert=$DIR/tls/ca.crt"
+  fact URL "postgres://app:$(password)@localhost:$(port sql)/app?sslmode=verify-full&sslrootcert=$DIR/tls/ca.crt"
   fact CA "$DIR/tls/ca.crt"
 }
 
 launch() { # NODE
   # A killed server leaves its locks; where nobody reaps it, its number seems to be alive.
   rm -f "$(home)"/data/postmaster.pid "$(home)"/.s.PGSQL.*.lock
-  if [ "$(id -u)" = 0 ]; then
-    spawn "$1" setpriv --reuid="$(owner)" --regid="$(id -g "$(owner)")" --clear-groups -- \
-      "$(program postgres)" -D "$(home)/data"
-  else
-    spawn "$1" "$(program postgres)" -D "$(home)/data"
+  local run=()
+  [ "$(id -u)" != 0 ] || run=(setpriv --reuid="$(owner)" --regid="$(id -g "$(owner)")" --clear-groups --)
+  if [ "$NAME" != postgres-small ]; then
+    spawn "$1" "${run[@]}" "$(program postgres)" -D "$(home)/data"
+    return
   fi
+  spawn "$1" "${run[@]}" unshare -Um --map-current-user --keep-caps sh -ec "$SMALL" sh "$(home)" "$(program postgres)"
+  local pid _
+  read -r pid _ <"$DIR/node-$1/pid"
+  fact ROOM "/proc/$pid/root$(home)/small"
 }
 
 answers() { # NODE
