@@ -74,6 +74,14 @@ impl Config {
         }
     }
 
+    /// True when it names a store that every service may share over the network: PostgreSQL.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        ["postgres:", "postgresql:"]
+            .iter()
+            .any(|scheme| self.url.starts_with(scheme))
+    }
+
     /// This configuration with the environment's name on top: `DB_POOL_SIZE`. An empty value counts
     /// as absent, other names are passed over.
     ///

@@ -7,11 +7,13 @@ use std::time::Duration;
 use weir_eventlog::{EventLog, LogError, admin};
 use weir_events::topics::{self, Topic};
 
-/// A consumer group and the topic that it works off.
-type Stage = (&'static str, Topic);
+use crate::settings::Settings;
 
-/// Who reads what, from the source of the log to its mouths.
-pub(crate) const ORDER: [&[Stage]; 2] = [
+/// A consumer group and the topic that it works off.
+pub(crate) type Stage = (&'static str, Topic);
+
+/// Who always reads what.
+const ORDER: [&[Stage]; 2] = [
     &[
         (weir_conflict_detector::GROUP, topics::BGP_UPDATES),
         (weir_feature_materializer::GROUP, topics::BGP_MESSAGES),
@@ -35,6 +37,16 @@ pub(crate) const ORDER: [&[Stage]; 2] = [
     ],
 ];
 
+/// Who reads what under these settings, from the source of the log to its mouths.
+pub(crate) fn order(settings: &Settings) -> [Vec<Stage>; 2] {
+    let mut order = ORDER.map(<[Stage]>::to_vec);
+    let updates = &settings.conflict_detector.updates;
+    if updates.keeps_any(settings.record_store.is_server()) {
+        order[0].push((weir_conflict_detector::updates::GROUP, topics::BGP_UPDATES));
+    }
+    order
+}
+
 /// Between two looks at the offsets.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -42,9 +54,10 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// two looks; its error ends the wait.
 pub(crate) fn wait<E: From<LogError>>(
     log: &EventLog,
+    order: &[Vec<Stage>],
     mut keep_on: impl FnMut(Duration) -> Result<(), E>,
 ) -> Result<(), E> {
-    for stages in ORDER {
+    for stages in order {
         let mut open = Vec::new();
         for (group, topic) in stages {
             open.push((group, topic, admin::end_offsets(log, topic)?));
@@ -79,7 +92,26 @@ fn reached(committed: &[Option<i64>], ends: &[i64]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::reached;
+    use weir_conflict_detector::updates::Keep;
+
+    use super::*;
+
+    #[test]
+    fn the_update_writer_is_waited_for_where_the_settings_keep_updates() {
+        let names = |settings: &Settings| -> Vec<&str> {
+            let stages = order(settings).into_iter().flatten();
+            stages.map(|(group, _)| group).collect()
+        };
+        let mut settings = Settings::default();
+        assert!(!names(&settings).contains(&"weir-update-writer"));
+        settings.record_store.url = "postgres://weir@db/weir".to_owned();
+        assert!(names(&settings).contains(&"weir-update-writer"));
+        settings.conflict_detector.updates.keep = Some(Keep::None);
+        assert!(!names(&settings).contains(&"weir-update-writer"));
+        settings.record_store.url = String::new();
+        settings.conflict_detector.updates.keep = Some(Keep::All);
+        assert!(names(&settings).contains(&"weir-update-writer"));
+    }
 
     #[test]
     fn a_stage_is_done_when_every_partition_with_records_is_committed_to_its_end() {

@@ -12,7 +12,7 @@ use clap::Subcommand;
 use weir_eventlog::{EventLog, admin};
 
 use crate::{
-    caught_up::{self, ORDER},
+    caught_up::{self, Stage},
     progress::{Failure, say},
     site::{self, SiteArguments},
 };
@@ -53,8 +53,12 @@ pub(crate) fn pipelines(command: &PipelinesCommand, site: &SiteArguments) -> Res
     let settings = site.settings()?;
     let log = site::log(&settings)?;
     match command {
-        PipelinesCommand::List => list(&log),
-        PipelinesCommand::Wait { timeout } => wait(&log, timeout.map(Duration::from_secs)),
+        PipelinesCommand::List => list(&log, &caught_up::order(&settings)),
+        PipelinesCommand::Wait { timeout } => wait(
+            &log,
+            &caught_up::order(&settings),
+            timeout.map(Duration::from_secs),
+        ),
         PipelinesCommand::Seek(arguments) => seek::seek(&log, &settings, arguments),
     }
 }
@@ -81,9 +85,9 @@ fn state(group: &admin::Group) -> String {
     }
 }
 
-fn list(log: &EventLog) -> Result<(), Failure> {
+fn list(log: &EventLog, order: &[Vec<Stage>]) -> Result<(), Failure> {
     say(&row("GROUP", "TOPIC", "COMMITTED", "END", "LAG"));
-    for (group, topic) in ORDER.into_iter().flatten() {
+    for (group, topic) in order.iter().flatten() {
         let ends = admin::end_offsets(log, topic)?;
         let committed = admin::committed(log, group, topic)?;
         let sum = |offsets: &mut dyn Iterator<Item = i64>| offsets.sum::<i64>().to_string();
@@ -109,9 +113,9 @@ fn lag(committed: &[Option<i64>], ends: &[i64]) -> i64 {
         .sum()
 }
 
-fn wait(log: &EventLog, timeout: Option<Duration>) -> Result<(), Failure> {
+fn wait(log: &EventLog, order: &[Vec<Stage>], timeout: Option<Duration>) -> Result<(), Failure> {
     let started = Instant::now();
-    caught_up::wait(log, |_| {
+    caught_up::wait(log, order, |_| {
         if timeout.is_some_and(|timeout| started.elapsed() >= timeout) {
             return Err(Failure::Broken(
                 "not caught up in time: `weir pipelines list` tells which stage is behind"

@@ -74,7 +74,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         health: Health::new(),
     };
     let house = compose::open(&site, &settings)?;
-    let read = read_to_the_end(&house, &stop);
+    let read = read_to_the_end(&house, &caught_up::order(&settings), &stop);
     let outcome = read.and_then(|()| summarise(&house, &arguments, started));
     let stores = house.stores.clone();
     let summary = match outcome {
@@ -90,7 +90,11 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
 }
 
 /// Until ingest has flushed everything and every stage has caught up.
-fn read_to_the_end(house: &House, stop: &Stop) -> Result<(), Failure> {
+fn read_to_the_end(
+    house: &House,
+    order: &[Vec<caught_up::Stage>],
+    stop: &Stop,
+) -> Result<(), Failure> {
     let bar = progress::bar(house.ingest.progress().bytes_total);
     let look = |wait: Duration| {
         let input = house.ingest.progress();
@@ -110,7 +114,7 @@ fn read_to_the_end(house: &House, stop: &Stop) -> Result<(), Failure> {
         look(Duration::ZERO)?;
     }
     bar.set_message("read; waiting for the stages");
-    caught_up::wait(&house.log, look)?;
+    caught_up::wait(&house.log, order, look)?;
     bar.finish_and_clear();
     Ok(())
 }

@@ -7,7 +7,7 @@ use weir_eventlog::{
 use weir_events::topics;
 
 use super::{Finding, Site};
-use crate::caught_up::ORDER;
+use crate::caught_up::order;
 
 const REACH: &str = "see that the broker runs, and [kafka] bootstrap_servers, credentials and CA";
 const MAKE: &str = "`weir topics apply`, or see that the broker runs";
@@ -47,7 +47,7 @@ pub(super) fn lag(site: &Site) -> Finding {
     with_log(site, |log| {
         let mut behind = Vec::new();
         let mut all = 0;
-        for (group, topic) in ORDER.into_iter().flatten() {
+        for (group, topic) in order(&site.settings).iter().flatten() {
             let ends = match admin::end_offsets(log, topic) {
                 Ok(ends) => ends,
                 Err(error) => return Ok(Finding::failed(error, MAKE)),
