@@ -57,7 +57,7 @@ impl DeadLetters {
             "record sent to the dead-letter topic"
         );
         metrics::counter!(
-            "weir_dead_letters_total",
+            "pipeline_records_dlq_total",
             "topic" => topic.to_owned(), "stage" => stage.to_owned(), "class" => class.to_owned()
         )
         .increment(1);

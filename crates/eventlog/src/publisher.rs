@@ -4,6 +4,7 @@
 //! record is in the log, whatever the order of the delivery reports: a checkpoint may rest on it.
 //! When too many records are under way, `publish` waits: that is the backpressure of the house.
 
+mod sent;
 mod window;
 
 use std::{
@@ -20,6 +21,7 @@ use crate::{
     kafka::producer::{Deliveries, NotTaken, Producer},
     schema::Framing,
 };
+use sent::{Pressure, Sent};
 use window::Window;
 
 /// One published record: rises by one with each, over all topics and partitions of a publisher.
@@ -59,11 +61,18 @@ pub struct Publisher {
 struct Inner {
     producer: Producer<Ledger>,
     ledger: Arc<Ledger>,
-    /// Held from the ticket to the hand-over, so that tickets are in the order of the log. Holds
-    /// the last record that was framed.
-    order: Mutex<Vec<u8>>,
+    /// Held from the ticket to the hand-over, so that tickets are in the order of the log.
+    order: Mutex<HandOver>,
     framing: Framing,
     max_in_flight: usize,
+}
+
+/// What handing over needs.
+#[derive(Default)]
+struct HandOver {
+    /// The last record that was framed.
+    framed: Vec<u8>,
+    sent: Sent,
 }
 
 /// What is known of the deliveries.
@@ -76,6 +85,7 @@ struct Ledger {
 #[derive(Default)]
 struct State {
     window: Window,
+    pressure: Pressure,
     failure: Option<LogError>,
 }
 
@@ -84,6 +94,9 @@ impl Deliveries for Ledger {
         let tag = {
             let mut state = self.state.lock();
             let tag = state.window.deliver(ticket);
+            if state.window.in_flight() == 0 {
+                state.pressure.over();
+            }
             self.changed.notify_all();
             tag
         };
@@ -189,24 +202,30 @@ impl Publisher {
     ) -> Result<Ticket, LogError> {
         let inner = &*self.inner;
         let mut in_order = inner.order.lock();
+        let HandOver { framed, sent } = &mut *in_order;
         let payload = match inner.framing.before(topic) {
             [] => payload,
             frame => {
-                in_order.clear();
-                in_order.extend_from_slice(frame);
-                in_order.extend_from_slice(payload);
-                &in_order
+                framed.clear();
+                framed.extend_from_slice(frame);
+                framed.extend_from_slice(payload);
+                framed
             }
         };
         let ticket = {
             let mut state = inner.ledger.state.lock();
+            let mut begun = None;
             loop {
                 if let Some(failure) = &state.failure {
                     return Err(failure.clone());
                 }
                 if state.window.in_flight() < inner.max_in_flight {
+                    if let Some(begun) = begun {
+                        state.pressure.waited(topic, begun);
+                    }
                     break state.window.issue(tag);
                 }
+                begun.get_or_insert_with(Instant::now);
                 inner.ledger.changed.wait(&mut state);
             }
         };
@@ -215,17 +234,22 @@ impl Publisher {
                 .producer
                 .send(topic, partition, key, payload, headers, ticket)
             {
-                Ok(()) => return Ok(Ticket(ticket)),
+                Ok(()) => {
+                    sent.count(topic);
+                    return Ok(Ticket(ticket));
+                }
                 Err(NotTaken::Full) => {
                     // Its buffer is bounded in bytes too: any delivery makes room.
                     let mut state = inner.ledger.state.lock();
                     if let Some(failure) = &state.failure {
                         return Err(failure.clone());
                     }
+                    let begun = Instant::now();
                     inner
                         .ledger
                         .changed
                         .wait_for(&mut state, Duration::from_millis(10));
+                    state.pressure.waited(topic, begun);
                 }
                 Err(NotTaken::Refused(reason)) => {
                     // Its ticket was the last one issued: nobody else holds `order`.

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::{Counter, Histogram};
 use parking_lot::Mutex;
 use rand::Rng;
 
@@ -56,6 +57,10 @@ struct Inner {
     sink: &'static str,
     flag: HealthFlag,
     outage: Mutex<Outage>,
+    requests: Counter,
+    errors: Counter,
+    retries: Counter,
+    latency: Histogram,
 }
 
 #[derive(Default)]
@@ -75,13 +80,17 @@ impl Outlet {
                 sink,
                 flag,
                 outage: Mutex::default(),
+                requests: metrics::counter!("sink_requests_total", "sink" => sink),
+                errors: metrics::counter!("sink_errors_total", "sink" => sink),
+                retries: metrics::counter!("sink_retries_total", "sink" => sink),
+                latency: metrics::histogram!("sink_latency_seconds", "sink" => sink),
             }),
         }
     }
 
     /// Calls `work` until it succeeds, for ever while its error passes with time. `pause` waits and
     /// says whether to go on (`|wait| assignment.pause(wait)`); `None` = it said no, and nothing was
-    /// done. Meanwhile the flag is not ready. Counts `sink_retries_total`.
+    /// done. Meanwhile the flag is not ready. Counts every call, and times those that succeed.
     ///
     /// # Errors
     /// The first one that does not pass with time.
@@ -94,8 +103,11 @@ impl Outlet {
         let mut away = None;
         let mut backoff = Backoff::new(SINK.0, SINK.1);
         loop {
+            let begun = Instant::now();
+            self.inner.requests.increment(1);
             let error = match work() {
                 Ok(done) => {
+                    self.inner.latency.record(begun.elapsed());
                     if let Some(away) = away {
                         self.over(away);
                     }
@@ -103,13 +115,12 @@ impl Outlet {
                 }
                 Err(error) => error,
             };
-            let sink = self.inner.sink;
-            metrics::counter!("sink_errors_total", "sink" => sink).increment(1);
+            self.inner.errors.increment(1);
             if !is_transient(&error) {
                 return Err(error);
             }
             away.get_or_insert_with(|| self.begun(&error));
-            metrics::counter!("sink_retries_total", "sink" => sink).increment(1);
+            self.inner.retries.increment(1);
             if !pause(backoff.wait()) {
                 return Ok(None);
             }

@@ -1,6 +1,7 @@
 //! Logs to standard error and metrics for a scraper.
 
 mod component;
+pub mod task;
 
 use std::io::IsTerminal;
 
@@ -85,8 +86,9 @@ pub struct Telemetry {
 }
 
 /// Bounds of every histogram named `*_seconds`.
-const SECONDS: [f64; 14] = [
-    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+const SECONDS: [f64; 17] = [
+    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+    300.0,
 ];
 
 /// Starts logs and metrics for the whole process, once. `RUST_LOG` decides what is logged, or
@@ -147,6 +149,7 @@ pub fn metrics() -> Result<Telemetry, TelemetryError> {
         .map_err(|error| running(&error))?
         .install_recorder()
         .map_err(|error| running(&error))?;
+    metrics::gauge!("build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     Ok(Telemetry { prometheus })
 }
 

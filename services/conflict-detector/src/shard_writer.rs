@@ -28,8 +28,8 @@ pub(crate) enum Written {
     Control(FileEntry),
     /// A block is on disk.
     Block(BlockEntry),
-    /// The manifest is published: its P0 may be committed.
-    Manifest(Box<Manifest>),
+    /// The manifest is published: its P0 may be committed. With the size of all that it names, bytes.
+    Manifest(Box<Manifest>, u64),
 }
 
 /// One per task.
@@ -110,7 +110,8 @@ fn write(folder: &Folder, log: &EventLog, work: Work) -> Result<Written, Checkpo
             // The log must not lose what the manifest rests on (docs/detector.md 17).
             folder.sync_log(log)?;
             folder.publish(&manifest)?;
-            Ok(Written::Manifest(manifest))
+            let bytes = folder.bytes(&manifest);
+            Ok(Written::Manifest(manifest, bytes))
         }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use prost::Message;
-use weir_conflicts::{Detector, Transition, wire};
+use weir_conflicts::{Detector, Incident, Transition, incident::Change, wire};
 use weir_eventlog::{
     Assignment, Batch, DeadLetters, EventLog, Next, Publisher, RecordRef, TaskError,
     status::StatusBoard,
@@ -65,6 +65,7 @@ pub(crate) struct Shared {
 
 /// Runs the task of `assignment` until the partition is taken away.
 pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), TaskError> {
+    let begun = Instant::now();
     let partition = assignment.partition();
     let mut folder = Folder::open(&shared.checkpoints, partition)?;
     let copies = shared.copies.clone();
@@ -102,6 +103,7 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
         Duration::from_secs(shared.config.checkpoint_seconds),
         (restored.round, restored.p0, restored.blocks),
     )?;
+    rolling.meter().restored(begun.elapsed());
     let mut task = Task {
         shared,
         partition,
@@ -213,6 +215,10 @@ impl Task<'_> {
     fn publish(&mut self, received: i64, span: Option<&Span>) -> Result<(), TaskError> {
         let traceparent = span.map(Span::traceparent);
         for transition in self.transitions.drain(..) {
+            let Incident { kind, change, .. } = transition.incident;
+            if change == Change::Opened {
+                metrics::counter!("conflicts_total", "kind" => kind.name()).increment(1);
+            }
             let incident = wire::incident(&transition, received);
             self.encoded.clear();
             incident.encode(&mut self.encoded)?;
@@ -277,6 +283,9 @@ impl Task<'_> {
         board.baseline(partition, counts.baseline_stable, counts.baseline_judged);
         board.vantage_points(partition, self.detector.vantage_points());
         board.event_time(self.detector.stream_time_us());
+        self.rolling
+            .meter()
+            .watermark(self.detector.stream_time_us());
         Ok(())
     }
 }

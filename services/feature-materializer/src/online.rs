@@ -2,6 +2,8 @@
 //! in the log under one fence. It keeps no state of its own. While the store is away it waits, and
 //! nothing passes it; incidents go their own way meanwhile.
 
+mod freshness;
+
 use std::time::Duration;
 
 use prost::Message;
@@ -13,6 +15,7 @@ use weir_features::{FeatureRow, wire};
 use weir_lifecycle::{Outlet, crash_point};
 use weir_online_store::{OnlineStore, OnlineStoreError, Progress};
 
+use self::freshness::Freshness;
 use crate::{config::Config, task::ACKNOWLEDGED_WITHIN};
 
 const SILENCE: Duration = Duration::from_millis(200);
@@ -48,6 +51,7 @@ impl OnlineWriter {
         self.board
             .position(FEATURE_ROWS.name, partition, start, end);
         let (mut rows_in, mut rows_out) = (0, 0);
+        let mut freshness = Freshness::default();
         loop {
             match assignment.next(self.config.batch, SILENCE)? {
                 Next::Batch(batch) => {
@@ -68,6 +72,7 @@ impl OnlineWriter {
                         return Ok(());
                     };
                     crash_point("online.put.after");
+                    freshness.stored(&rows);
                     assignment.commit(next_offset);
                     rows_in += rows.len() as u64;
                     rows_out += written as u64;

@@ -17,7 +17,7 @@ use weir_events::{
     topics::{self, BGP_MESSAGES, FEATURE_ROWS},
 };
 use weir_features::wire;
-use weir_lifecycle::crash_point;
+use weir_lifecycle::{crash_point, telemetry::task::TaskMeter};
 use weir_objects::{
     Objects,
     snapshots::{self, Snapshots},
@@ -68,6 +68,7 @@ pub(crate) struct Materializer {
 impl Materializer {
     /// Runs until the partition is taken away.
     pub(crate) fn run(&self, mut assignment: Assignment) -> Result<(), TaskError> {
+        let begun = Instant::now();
         let path = self.folder.join(format!("{}.redb", assignment.partition()));
         let snapshots = match self.restore(&assignment, &path) {
             Ok(snapshots) => snapshots,
@@ -77,6 +78,12 @@ impl Materializer {
         };
         let mut fold = Fold::open(&path, assignment.partition())?;
         resume(&mut assignment, &mut fold, &path)?;
+        let meter = TaskMeter::new(
+            "feature-materializer",
+            BGP_MESSAGES.name,
+            assignment.partition(),
+        );
+        meter.restored(begun.elapsed());
         let mut task = Task {
             of: self,
             end: fold.standing().next_offset,
@@ -85,6 +92,8 @@ impl Materializer {
             last: None,
             since: Instant::now(),
             fold,
+            path,
+            meter,
             snapshots,
         };
         task.report(&assignment);
@@ -100,6 +109,7 @@ impl Materializer {
                     }
                 }
                 Next::Idle => {
+                    task.tell_watermark();
                     if assignment.at_end() || task.is_due() {
                         task.commit(&assignment)?;
                     }
@@ -166,6 +176,9 @@ fn resume(assignment: &mut Assignment, fold: &mut Fold, path: &Path) -> Result<(
 struct Task<'a> {
     of: &'a Materializer,
     fold: Fold,
+    /// File of the state.
+    path: PathBuf,
+    meter: TaskMeter,
     snapshots: Option<Snapshots>,
     /// Position up to which the state is stored.
     committed: i64,
@@ -214,6 +227,7 @@ impl Task<'_> {
     fn commit(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
         let next_offset = self.fold.standing().next_offset;
         if next_offset > self.committed {
+            let begun = Instant::now();
             if let Some(last) = self.last.take() {
                 self.of.publisher.wait_for(last, ACKNOWLEDGED_WITHIN)?;
             }
@@ -224,6 +238,8 @@ impl Task<'_> {
             self.fold.commit()?;
             crash_point("materializer.commit.after");
             self.committed = next_offset;
+            self.meter.checkpointed_file(begun.elapsed(), &self.path);
+            self.tell_watermark();
         }
         if self.told != Some(next_offset) {
             assignment.commit(next_offset);
@@ -237,6 +253,12 @@ impl Task<'_> {
         }
         self.since = Instant::now();
         Ok(())
+    }
+
+    fn tell_watermark(&self) {
+        if let Some(stream_time_us) = self.fold.standing().stream_time_us {
+            self.meter.watermark(stream_time_us);
+        }
     }
 
     fn finish_snapshots(&mut self) {

@@ -13,7 +13,7 @@ use weir_eventlog::{
     status::StatusBoard,
 };
 use weir_events::topics::{self, WINDOW_RESULTS};
-use weir_lifecycle::crash_point;
+use weir_lifecycle::{crash_point, telemetry::task::TaskMeter};
 use weir_objects::{
     Objects,
     snapshots::{self, Snapshots},
@@ -63,6 +63,11 @@ struct Task<S: Stage> {
     outlets: Outlets,
     fold: Fold<S>,
     state: TaskState,
+    /// File of the state.
+    path: PathBuf,
+    meter: TaskMeter,
+    /// Records beyond the allowed lateness.
+    late: metrics::Counter,
     snapshots: Option<Snapshots>,
     /// Position up to which the state is stored.
     committed: i64,
@@ -97,6 +102,7 @@ pub(crate) fn run<S: Stage>(
                     task.checkpoint(&assignment)?;
                 }
                 task.snapshot()?;
+                task.tell_watermark();
             }
             Next::Revoked => {
                 task.checkpoint(&assignment)?;
@@ -113,6 +119,7 @@ pub(crate) fn run<S: Stage>(
 }
 
 fn restore<S: Stage>(assignment: &mut Assignment, outlets: &Outlets) -> Result<Task<S>, TaskError> {
+    let begun = Instant::now();
     let partition = assignment.partition();
     let name = format!("{}-{partition}.redb", S::TOPIC.name);
     let path = outlets.state.join(name);
@@ -147,10 +154,15 @@ fn restore<S: Stage>(assignment: &mut Assignment, outlets: &Outlets) -> Result<T
     assignment.resume_at(next_offset)?;
     // A crash between checkpoint and commit must not leave the group behind for ever.
     assignment.commit(next_offset);
+    let meter = TaskMeter::new("metrics-aggregator", S::TOPIC.name, partition);
+    meter.restored(begun.elapsed());
     Ok(Task {
         outlets: outlets.clone(),
         fold,
         state,
+        path,
+        meter,
+        late: metrics::counter!("pipeline_records_late_total", "topic" => S::TOPIC.name),
         snapshots,
         committed: next_offset,
         next_offset,
@@ -209,6 +221,7 @@ impl<S: Stage> Task<S> {
         } = &self.outlets;
         let mut rows = Vec::new();
         let mut newest = i64::MIN;
+        let late_before = self.fold.counters.late_records;
         for record in batch.iter() {
             match self
                 .fold
@@ -235,6 +248,8 @@ impl<S: Stage> Task<S> {
             }
         }
         crash_point("aggregator.emitted");
+        self.late
+            .increment(self.fold.counters.late_records - late_before);
         self.uncommitted += batch.len() as u64;
         self.next_offset = batch.next_offset();
         if newest > i64::MIN {
@@ -251,6 +266,7 @@ impl<S: Stage> Task<S> {
 
     fn checkpoint(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
         if self.uncommitted > 0 {
+            let begun = Instant::now();
             self.outlets
                 .publisher
                 .wait_for(self.last_ticket, ACKNOWLEDGE)?;
@@ -261,11 +277,18 @@ impl<S: Stage> Task<S> {
             assignment.commit(self.next_offset);
             self.uncommitted = 0;
             self.committed = self.next_offset;
+            self.meter.checkpointed_file(begun.elapsed(), &self.path);
+            self.tell_watermark();
         }
         self.snapshot()?;
         self.committed_at = Instant::now();
         self.show(assignment);
         Ok(())
+    }
+
+    fn tell_watermark(&self) {
+        self.meter
+            .watermark(self.fold.windows.clock().watermark_us());
     }
 
     /// What is stored, once in a while.

@@ -172,6 +172,15 @@ impl Folder {
         })
     }
 
+    /// Size on disk of every shard that `manifest` names, bytes.
+    pub(crate) fn bytes(&self, manifest: &Manifest) -> u64 {
+        manifest
+            .files()
+            .filter_map(|entry| fs::metadata(self.shards.join(&entry.file)).ok())
+            .map(|file| file.len())
+            .sum()
+    }
+
     /// Content of a shard, checked.
     pub(crate) fn load_shard(&self, entry: &FileEntry) -> Result<Vec<u8>, CheckpointError> {
         let path = self.shards.join(&entry.file);

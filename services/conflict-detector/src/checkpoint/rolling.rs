@@ -7,6 +7,8 @@ use std::{
 
 use weir_conflicts::Detector;
 use weir_eventlog::{EventLog, LogError, Publisher};
+use weir_events::topics::BGP_UPDATES;
+use weir_lifecycle::telemetry::task::TaskMeter;
 
 use super::{
     CheckpointError, Folder,
@@ -40,6 +42,7 @@ pub(crate) struct Rolling {
     written: BTreeMap<u32, BlockEntry>,
     /// P0 of the newest manifest.
     published: i64,
+    meter: TaskMeter,
 }
 
 impl Rolling {
@@ -67,7 +70,13 @@ impl Rolling {
                 .map(|entry| (entry.block, entry))
                 .collect(),
             published,
+            meter: TaskMeter::new("conflict-detector", BGP_UPDATES.name, partition),
         })
+    }
+
+    /// What the task tells a scraper.
+    pub(crate) fn meter(&self) -> &TaskMeter {
+        &self.meter
     }
 
     /// One pause of the task: at most one block is copied. Returns P0 when a manifest has been
@@ -163,7 +172,8 @@ impl Rolling {
         match written {
             Written::Control(file) => self.round.as_mut()?.control_written(file),
             Written::Block(entry) => self.round.as_mut()?.block_written(entry),
-            Written::Manifest(manifest) => {
+            Written::Manifest(manifest, bytes) => {
+                self.meter.checkpointed(self.begun.elapsed(), bytes);
                 self.round = None;
                 self.manifest_given = false;
                 self.published = manifest.p0;
