@@ -17,4 +17,6 @@ mod page;
 mod processes;
 mod program;
 mod replay;
+mod security;
 mod site;
+mod told;

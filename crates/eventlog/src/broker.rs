@@ -101,7 +101,10 @@ impl Default for BrokerConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// It has no authentication.
-    #[error("the embedded broker listens on loopback only, not on {0}")]
+    #[error(
+        "the embedded broker knows no passwords and listens on loopback only, not on {0}: give --broker an \
+         address of 127.0.0.1, or run Kafka and name it in bootstrap_servers of [kafka]"
+    )]
     NotLoopback(SocketAddr),
     /// Something else listens there.
     #[error(

@@ -1,8 +1,8 @@
 //! The admin paths: `/livez`, `/readyz`, `/healthz` and `/metrics`.
 //!
-//! Loopback unless `[admin] listen` says otherwise. They only answer GET, show no secret and no
-//! data of the network that is measured, and change nothing: so they may be served off loopback
-//! without a login, where an orchestrator and a scraper must reach them.
+//! They only answer GET, show no secret and no data of the network that is measured, and change nothing: so
+//! they may be served off loopback without a login, where an orchestrator and a scraper must reach them, but
+//! only where `[admin] open` says so.
 
 use std::{
     io::{self, Read, Write},
@@ -28,7 +28,30 @@ pub struct Config {
     /// Where the admin paths are served; absent = the service's own port on loopback. Port 0 takes a
     /// free one.
     pub listen: Option<SocketAddr>,
+    /// Whoever reaches `listen` may ask, without a login. Needed off loopback.
+    pub open: bool,
 }
+
+impl Config {
+    /// Refuses an address that others reach, unless it was said that they may ask.
+    ///
+    /// # Errors
+    /// What to set.
+    pub fn check(&self) -> Result<(), OpenToAll> {
+        match self.listen {
+            Some(address) if !address.ip().is_loopback() && !self.open => Err(OpenToAll(address)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Others would reach the admin port, and nobody said that they may.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "[admin] listen {0} is not loopback and the admin port knows no login: set open = true of [admin] where only \
+     the orchestrator and the scraper reach it, or listen on 127.0.0.1"
+)]
+pub struct OpenToAll(SocketAddr);
 
 /// Why the admin port is not served.
 #[derive(Debug, thiserror::Error)]

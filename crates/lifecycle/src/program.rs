@@ -164,6 +164,7 @@ fn admin_address(program: &Program, shared: &Shared) -> SocketAddr {
 fn serve<S: Service>(program: &Program, arguments: &Arguments) -> Result<(), Failure> {
     let (layers, shared) = layers(arguments)?;
     let service = S::read(&layers).map_err(|reason| (2, reason))?;
+    shared.admin.check().map_err(unusable)?;
     let name = program.name.trim_start_matches("weir-");
     let telemetry = telemetry::start_service(&shared.telemetry, name, FILTER).map_err(unusable)?;
     let _traces = trace::start(&shared.telemetry, name).map_err(unusable)?;

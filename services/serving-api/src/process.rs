@@ -19,7 +19,7 @@ use weir_metric_store::MetricStore;
 use weir_online_store::OnlineStore;
 use weir_record_store::BlockingRecordStore;
 
-use crate::{Config, Running, StartError, Stores, start};
+use crate::{Config, Running, StartError, Stores, run, start};
 
 /// The binary.
 pub const PROGRAM: Program = Program {
@@ -74,6 +74,7 @@ impl Service for Process {
             .online_store
             .with_environment(layers.names("online_store"))
             .map_err(|error| causes(&error))?;
+        run::check(&tables.serving_api).map_err(|error| causes(&error))?;
         Ok(Self(tables))
     }
 

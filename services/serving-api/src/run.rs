@@ -58,7 +58,7 @@ pub enum StartError {
     },
     /// Anybody on the network could read.
     #[error(
-        "{flag} {address} is not loopback and no token is configured: set auth.token_file (or WEIR__SERVING_API__AUTH__TOKEN), or listen on 127.0.0.1"
+        "{flag} {address} is not loopback and no token is configured: set token_file of [serving_api.auth] (or WEIR__SERVING_API__AUTH__TOKEN), or listen on 127.0.0.1"
     )]
     OpenToAll {
         /// What was asked for.
@@ -192,18 +192,29 @@ pub fn serve(
     })
 }
 
+/// Refuses listeners that would be open to all, before anything is connected or bound.
+pub(crate) fn check(config: &Config) -> Result<(), StartError> {
+    let tokens = config.auth.tokens()?;
+    guarded(config.listen, "--listen", &tokens)?;
+    config
+        .grpc
+        .map_or(Ok(()), |wanted| guarded(wanted, "--grpc", &tokens))
+}
+
 /// Off loopback nobody is served without a token.
+fn guarded(address: SocketAddr, flag: &'static str, tokens: &[Token]) -> Result<(), StartError> {
+    match tokens.is_empty() && !address.ip().is_loopback() {
+        true => Err(StartError::OpenToAll { address, flag }),
+        false => Ok(()),
+    }
+}
+
 fn bind(
     wanted: SocketAddr,
     flag: &'static str,
     tokens: &[Token],
 ) -> Result<TcpListener, StartError> {
-    if tokens.is_empty() && !wanted.ip().is_loopback() {
-        return Err(StartError::OpenToAll {
-            address: wanted,
-            flag,
-        });
-    }
+    guarded(wanted, flag, tokens)?;
     let listener = TcpListener::bind(wanted).and_then(|listener| {
         listener.set_nonblocking(true)?;
         Ok(listener)
