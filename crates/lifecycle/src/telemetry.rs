@@ -3,7 +3,7 @@
 mod component;
 pub mod task;
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, path::PathBuf};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
@@ -30,8 +30,11 @@ pub struct Config {
     pub log_format: Option<LogFormat>,
     /// For instance `info,librdkafka=warn`; `RUST_LOG` stands above it.
     pub log_filter: Option<String>,
-    /// Where a collector takes traces, OTLP over gRPC: `http://127.0.0.1:4317`; absent = no traces.
+    /// Where a collector takes traces, OTLP over gRPC: `http://127.0.0.1:4317`, or `https://`; absent = no
+    /// traces.
     pub otlp_endpoint: Option<String>,
+    /// PEM file of the CA that signed the collector's certificate; absent = the system's CAs.
+    pub otlp_ca: Option<PathBuf>,
     /// Share of the emissions of ingest that begin a trace, 0 to 1. Incidents are always traced.
     pub sample_ratio: f64,
 }
@@ -42,6 +45,7 @@ impl Default for Config {
             log_format: None,
             log_filter: None,
             otlp_endpoint: None,
+            otlp_ca: None,
             sample_ratio: 0.001,
         }
     }

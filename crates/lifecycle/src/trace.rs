@@ -3,9 +3,13 @@
 //! Ingest samples: one emission of many begins a trace, and its `traceparent` (W3C Trace Context)
 //! travels in the record's header; who works on such a record makes a child. Without an endpoint
 //! every call here is one look at an empty cell. A collector that is away costs the spans and
-//! nothing else: they are exported by a thread of their own, and dropped when its queue is full.
+//! nothing else: they are exported by a thread of their own, and dropped when its queue is full,
+//! which is counted (`export.rs`).
+
+mod export;
 
 use std::{
+    path::{Path, PathBuf},
     sync::OnceLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -17,10 +21,13 @@ use opentelemetry::{
         TraceId, TraceState, Tracer as _, TracerProvider as _,
     },
 };
-use opentelemetry_otlp::WithExportConfig as _;
+use opentelemetry_otlp::{
+    WithExportConfig as _, WithTonicConfig as _,
+    tonic_types::transport::{Certificate, ClientTlsConfig},
+};
 use opentelemetry_sdk::{
     Resource,
-    trace::{BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider},
+    trace::{Sampler, SdkTracer, SdkTracerProvider},
 };
 use tokio::runtime::Runtime;
 
@@ -28,10 +35,6 @@ use crate::telemetry::Config;
 
 /// Longest that one export may take.
 const EXPORT: Duration = Duration::from_secs(5);
-/// Spans that wait for the next export; more are dropped.
-const QUEUE: usize = 16_384;
-/// Between two exports.
-const EVERY: Duration = Duration::from_secs(1);
 /// Longest that the last export may hold up a stop.
 const LAST_EXPORT: Duration = Duration::from_secs(2);
 
@@ -48,14 +51,30 @@ struct Source {
 pub enum TraceError {
     /// The endpoint is none.
     #[error(
-        "[telemetry] otlp_endpoint is {endpoint:?} ({reason}): write http://host:4317, where a collector on this host \
-         or in this network speaks OTLP over gRPC"
+        "[telemetry] otlp_endpoint is {endpoint:?} ({reason}): write http://host:4317 (or https://), where a \
+         collector speaks OTLP over gRPC"
     )]
     Endpoint {
         /// As given.
         endpoint: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The CA of the collector cannot be read.
+    #[error("[telemetry] otlp_ca is {}, which cannot be read: name the PEM file of the CA that signed the collector's certificate", path.display())]
+    Ca {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A CA was named, and the endpoint asks for no TLS.
+    #[error(
+        "[telemetry] otlp_ca is set, and otlp_endpoint {endpoint:?} is not https://: correct one of them"
+    )]
+    CaWithoutTls {
+        /// As given.
+        endpoint: String,
     },
     /// `sample_ratio` is no share.
     #[error("[telemetry] sample_ratio is {ratio}: write a number from 0 to 1")]
@@ -91,9 +110,21 @@ pub fn start(config: &Config, service: &str) -> Result<Option<Traces>, TraceErro
         endpoint: endpoint.to_owned(),
         reason,
     };
-    if !endpoint.starts_with("http://") {
-        return Err(unusable("it does not begin with http://".to_owned()));
-    }
+    let tls = match (endpoint.split_once("://"), &config.otlp_ca) {
+        (Some(("https", _)), Some(ca)) => Some(ours(ca)?),
+        (Some(("https", _)), None) => Some(ClientTlsConfig::new().with_native_roots()),
+        (Some(("http", _)), None) => None,
+        (Some(("http", _)), Some(_)) => {
+            return Err(TraceError::CaWithoutTls {
+                endpoint: endpoint.to_owned(),
+            });
+        }
+        _ => {
+            return Err(unusable(
+                "it begins with neither http:// nor https://".to_owned(),
+            ));
+        }
+    };
     let ratio = config.sample_ratio;
     if !(0.0..=1.0).contains(&ratio) {
         return Err(TraceError::Ratio { ratio });
@@ -105,10 +136,14 @@ pub fn start(config: &Config, service: &str) -> Result<Option<Traces>, TraceErro
         .build()?;
     let exporter = {
         let _inside = runtime.enter();
-        opentelemetry_otlp::SpanExporter::builder()
+        let mut exporter = opentelemetry_otlp::SpanExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint)
-            .with_timeout(EXPORT)
+            .with_timeout(EXPORT);
+        if let Some(tls) = tls {
+            exporter = exporter.with_tls_config(tls);
+        }
+        exporter
             .build()
             .map_err(|error| unusable(error.to_string()))?
     };
@@ -116,16 +151,7 @@ pub fn start(config: &Config, service: &str) -> Result<Option<Traces>, TraceErro
         .with_service_name(service.to_owned())
         .build();
     let provider = SdkTracerProvider::builder()
-        .with_span_processor(
-            BatchSpanProcessor::builder(exporter)
-                .with_batch_config(
-                    BatchConfigBuilder::default()
-                        .with_max_queue_size(QUEUE)
-                        .with_scheduled_delay(EVERY)
-                        .build(),
-                )
-                .build(),
-        )
+        .with_span_processor(export::Queue::before(exporter, endpoint))
         .with_sampler(Sampler::AlwaysOn)
         .with_resource(resource)
         .build();
@@ -140,6 +166,15 @@ pub fn start(config: &Config, service: &str) -> Result<Option<Traces>, TraceErro
         provider,
         runtime: Some(runtime),
     }))
+}
+
+/// TLS that trusts this CA and no other; the host's name is checked.
+fn ours(ca: &Path) -> Result<ClientTlsConfig, TraceError> {
+    let pem = std::fs::read(ca).map_err(|source| TraceError::Ca {
+        path: ca.to_owned(),
+        source,
+    })?;
+    Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
 }
 
 impl Drop for Traces {

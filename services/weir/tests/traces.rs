@@ -8,6 +8,8 @@
 
 use std::{
     collections::HashMap,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
     process::{Child, Command, Stdio},
     sync::mpsc::{self, Receiver, Sender},
     time::{Duration, Instant},
@@ -80,21 +82,26 @@ fn names(seen: &HashMap<Vec<u8>, Span>) -> HashMap<&str, usize> {
     names
 }
 
+/// The scenario, traced to `endpoint`; every emission begins a trace.
+fn traced(endpoint: &str, data: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command
+        .args(["--source", "scenario", "--speed", "600x"])
+        .args(["--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
+        .args(["--broker", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        .env("WEIR__TELEMETRY__SAMPLE_RATIO", "1")
+        .stdout(Stdio::null());
+    command
+}
+
 #[test]
 fn one_trace_goes_from_the_first_byte_to_the_stored_incident() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (endpoint, spans) = collect(&runtime);
     let data = tempfile::tempdir().unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_weir"))
-        .args(["--source", "scenario", "--speed", "600x"])
-        .args(["--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
-        .args(["--broker", "127.0.0.1:0", "--data"])
-        .arg(data.path())
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        .env("WEIR__TELEMETRY__SAMPLE_RATIO", "1")
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let child = traced(&endpoint, data.path()).spawn().unwrap();
     let _weir = Weir(child);
 
     let until = Instant::now() + PATIENCE;
@@ -135,4 +142,74 @@ fn one_trace_goes_from_the_first_byte_to_the_stored_incident() {
         .find(|attribute| attribute.key == "messaging.destination.name")
         .unwrap();
     assert!(format!("{topic:?}").contains("bgp-conflicts"), "{topic:?}");
+}
+
+fn metrics(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn spans_that_no_collector_takes_are_counted_and_told_once_and_hold_up_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let mut child = traced("http://127.0.0.1:9", data.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let weir = Weir(child);
+    let address = said
+        .find_map(|line| {
+            let line = line.unwrap();
+            Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned())
+        })
+        .unwrap();
+    std::thread::spawn(move || said.for_each(drop));
+    let told = log
+        .find_map(|line| line.ok().filter(|line| line.contains("the collector does not take traces")))
+        .unwrap();
+    assert!(told.contains("127.0.0.1:9"), "{told}");
+
+    let lost = || -> u64 {
+        let text = metrics(&address);
+        let count = text.lines().find_map(|line| line.strip_prefix("trace_spans_lost_total "));
+        count.map_or(0, |count| count.parse().unwrap())
+    };
+    // Incidents are found meanwhile, and the second batch is counted as well.
+    let until = Instant::now() + PATIENCE;
+    let first = lost();
+    while lost() <= first.max(1) || !metrics(&address).contains("conflicts_total{") {
+        assert!(Instant::now() < until, "{}", metrics(&address));
+        std::thread::yield_now();
+    }
+    drop(weir);
+    let again = log.filter(|line| {
+        let line = line.as_ref();
+        line.is_ok_and(|line| line.contains("the collector does not take traces"))
+    });
+    assert_eq!(again.count(), 0, "it is told once");
+}
+
+#[test]
+fn an_endpoint_that_is_none_and_a_ca_that_is_not_there_are_refused() {
+    let data = tempfile::tempdir().unwrap();
+    for (endpoint, ca, reason) in [
+        ("collector:4317", None, "neither http:// nor https://"),
+        ("https://127.0.0.1:9", Some("/no/such.crt"), "/no/such.crt"),
+        ("http://127.0.0.1:9", Some("/no/such.crt"), "is not https://"),
+    ] {
+        let mut command = traced(endpoint, data.path());
+        if let Some(ca) = ca {
+            command.env("WEIR__TELEMETRY__OTLP_CA", ca);
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(reason), "{text}");
+    }
 }
