@@ -6,6 +6,7 @@
 mod env_example;
 mod files;
 mod layers;
+mod metrics;
 
 use std::path::PathBuf;
 
