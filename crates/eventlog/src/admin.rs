@@ -5,6 +5,8 @@ mod groups;
 mod plan;
 mod topics;
 
+use std::time::Duration;
+
 use weir_events::{
     position::TopicEpoch,
     topics::{Topic as Row, dead_letter_topic},
@@ -40,6 +42,15 @@ pub fn ensure_topics(log: &EventLog, epoch: TopicEpoch) -> Result<(), LogError> 
         }
     }
     start(log, epoch).map(drop)
+}
+
+/// How many brokers the cluster has. For who has less time than the questions below may take: the
+/// error says why none answers, for instance that the connection is refused.
+///
+/// # Errors
+/// When none has answered `within`.
+pub fn brokers(log: &EventLog, within: Duration) -> Result<usize, LogError> {
+    log.lookup()?.brokers(within)
 }
 
 /// What [`apply`] would do to make the topics of the log as `desired`.

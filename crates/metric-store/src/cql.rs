@@ -47,18 +47,30 @@ impl Drop for Shared {
     }
 }
 
+fn runtime() -> Result<Runtime, MetricStoreError> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("metric-store")
+        .enable_all()
+        .build()
+        .map_err(|error| MetricStoreError::Away {
+            what: "start its thread",
+            hosts: String::new(),
+            reason: error.to_string(),
+        })
+}
+
+/// What answers, and how our tables stand, without touching them.
+pub(crate) fn ask(config: &Config) -> Result<Server, MetricStoreError> {
+    let runtime = runtime()?;
+    let answer = runtime.block_on(server::ask(config));
+    runtime.shutdown_background();
+    answer
+}
+
 impl Backend {
     pub(crate) fn connect(config: &Config) -> Result<Self, MetricStoreError> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .thread_name("metric-store")
-            .enable_all()
-            .build()
-            .map_err(|error| MetricStoreError::Away {
-                what: "start its thread",
-                hosts: String::new(),
-                reason: error.to_string(),
-            })?;
+        let runtime = runtime()?;
         match runtime.block_on(link::Link::connect(config)) {
             Ok(link) => Ok(Self {
                 shared: Arc::new(Shared {

@@ -106,6 +106,17 @@ impl MetricStore {
         }
     }
 
+    /// What answers at the other end of `config`, without making or changing a table; `None` = a file.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn ask(config: &Config) -> Result<Option<Server>, MetricStoreError> {
+        match config.url.split_once("://") {
+            Some(("cql" | "cqls", _)) => cql::ask(config).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Stores rows, then the writer's new place in its partition; a row whose version is not greater
     /// than what is stored changes nothing.
     ///

@@ -17,7 +17,9 @@ pub struct Server {
     pub schema_agreement: bool,
     /// Replication of the keyspace: class, and factors by data centre.
     pub replication: BTreeMap<String, String>,
-    /// Version of our tables.
+    /// Its clock, microseconds since the Unix epoch; CQL tells milliseconds.
+    pub clock_us: i64,
+    /// Version of our tables; 0 = there are none.
     pub schema_version: i32,
     /// The version that this build wants.
     pub wanted_schema_version: i32,

@@ -19,6 +19,7 @@ mod incident;
 mod incidents;
 mod positions;
 mod postgres;
+pub mod server;
 mod sqlite;
 pub mod updates;
 

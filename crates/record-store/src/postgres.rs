@@ -9,6 +9,7 @@ mod days;
 pub(crate) mod incidents;
 pub(crate) mod positions;
 mod search;
+pub(crate) mod server;
 mod updates;
 
 use std::{

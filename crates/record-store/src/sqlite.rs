@@ -10,6 +10,7 @@ mod columns;
 mod incidents;
 mod positions;
 mod search;
+pub(crate) mod server;
 mod updates;
 
 use std::{path::Path, sync::Arc, time::Duration};

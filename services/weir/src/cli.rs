@@ -68,7 +68,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         site: SiteArguments,
     },
-    /// Ask every engine, the disk and the ports; say what is wrong and what to do (exit code 1).
+    /// Ask every engine, the disk and the ports; say what is wrong and what to do (exit code 1). Changes nothing: it
+    /// tells which migrations are pending, `weir migrate` applies them.
     Doctor(DoctorArguments),
     /// The settings that hold.
     Config {

@@ -1,7 +1,8 @@
 //! `weir doctor`: asks every engine that the settings name, the folder of state and the ports, and says
 //! what is wrong and what to do. Each check is bounded in time; one that fails does not stop the others.
 //!
-//! Connecting to a store brings its tables up to date, as the services do when they start.
+//! It changes nothing: tables stay as they are, and steps that are missing are told. Only object stores are written
+//! to, by a probe that is removed again.
 
 mod kafka;
 mod machine;
@@ -27,8 +28,9 @@ use crate::{
     site::SiteArguments,
 };
 
-/// Longest that one check may take; all run at the same time.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest that one check may take; all run at the same time. More than engines are given to answer, so
+/// that it is they who are told, with the cause.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DoctorArguments {
@@ -123,11 +125,17 @@ struct Site {
 type Check = (&'static str, &'static str, fn(&Site) -> Finding);
 
 /// Every check, in the order of the table.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 14] = [
     ("kafka", "topics", kafka::topics),
+    ("kafka", "retention", kafka::retention),
     ("kafka", "lag", kafka::lag),
     ("kafka", "dead-letters", kafka::dead_letters),
     ("schema_registry", "subjects", registry::subjects),
+    (
+        "schema_registry",
+        "compatibility",
+        registry::compatibility,
+    ),
     ("record_store", "tables", stores::records),
     ("online_store", "server", stores::online),
     ("metric_store", "server", stores::metrics),
@@ -135,6 +143,7 @@ const CHECKS: [Check; 11] = [
     ("checkpoint_store", "probe", objects::checkpoints),
     ("machine", "disk", machine::disk),
     ("machine", "ports", machine::ports),
+    ("machine", "admin-ports", machine::admin_ports),
 ];
 
 /// One line of the table.

@@ -132,6 +132,14 @@ impl Lookup {
             .collect()
     }
 
+    /// How many brokers there are, or why none answers `within`.
+    pub(crate) fn brokers(&self, within: Duration) -> Result<usize, LogError> {
+        self.serve();
+        let answer = self.consumer.fetch_metadata(None, within);
+        let metadata = answer.map_err(|error| self.failed("the brokers".to_owned(), &error))?;
+        Ok(metadata.brokers().len())
+    }
+
     /// How many partitions `topic` has on the broker.
     pub(crate) fn partitions(&self, topic: &str) -> Result<usize, LogError> {
         self.serve();

@@ -60,6 +60,12 @@ struct Version {
 }
 
 #[derive(Deserialize)]
+struct Level {
+    #[serde(rename = "compatibilityLevel")]
+    level: String,
+}
+
+#[derive(Deserialize)]
 struct Complaint {
     message: String,
 }
@@ -115,6 +121,43 @@ impl Registry {
     /// When the registry is away or refuses.
     pub fn apply(&self) -> Result<Vec<String>, SchemaError> {
         self.look_up(true)?;
+        let subjects = Self::subjects();
+        for subject in &subjects {
+            let path = format!("/config/{}", escaped(subject));
+            let body = json!({"compatibility": self.compatibility});
+            self.ask(subject, "PUT", &path, Some(&body.to_string()))?;
+        }
+        Ok(subjects)
+    }
+
+    /// The level that our subjects should have.
+    #[must_use]
+    pub fn compatibility(&self) -> &str {
+        &self.compatibility
+    }
+
+    /// Subjects of ours whose level is another one, with that level as the registry calls it.
+    ///
+    /// # Errors
+    /// When the registry is away or refuses.
+    pub fn other_levels(&self) -> Result<Vec<(String, String)>, SchemaError> {
+        let mut others = Vec::new();
+        for subject in Self::subjects() {
+            let path = format!("/config/{}?defaultToGlobal=true", escaped(&subject));
+            let answer = self.ask(&subject, "GET", &path, None)?;
+            let level = match answer {
+                Some(answer) => read::<Level>(&subject, &answer)?.level,
+                None => "none of its own".to_owned(),
+            };
+            if level != self.compatibility {
+                others.push((subject, level));
+            }
+        }
+        Ok(others)
+    }
+
+    /// Of every topic and of what their definitions import, by name.
+    fn subjects() -> Vec<String> {
         let imported = proto::FILES
             .iter()
             .flat_map(|file| file.imports)
@@ -126,12 +169,7 @@ impl Registry {
             .collect();
         subjects.sort();
         subjects.dedup();
-        for subject in &subjects {
-            let path = format!("/config/{}", escaped(subject));
-            let body = json!({"compatibility": self.compatibility});
-            self.ask(subject, "PUT", &path, Some(&body.to_string()))?;
-        }
-        Ok(subjects)
+        subjects
     }
 
     fn look_up(&self, register: bool) -> Result<Framing, SchemaError> {

@@ -139,7 +139,7 @@ pub(super) fn applied(rows: &QueryRowsResult) -> bool {
     value == Some(CqlValue::Boolean(true))
 }
 
-async fn session(
+pub(super) async fn session(
     config: &Config,
     address: &Address,
     hosts: &str,

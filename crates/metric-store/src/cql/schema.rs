@@ -104,11 +104,16 @@ impl Schema<'_> {
             ))
             .await?;
         }
-        let there = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{ks}' AND table_name = 'weir_schema'";
-        if self.rows(there).await?.is_empty() {
+        if !self.has_versions().await? {
             self.rows(VERSIONS).await?;
         }
         Ok(())
+    }
+
+    /// The keyspace has the table of versions.
+    pub(super) async fn has_versions(&self) -> Result<bool, MetricStoreError> {
+        let there = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = '{ks}' AND table_name = 'weir_schema'";
+        Ok(!self.rows(there).await?.is_empty())
     }
 
     /// Waits for a table that another starter has just made: it is listed before it can be read.

@@ -1,10 +1,15 @@
 //! Does Kafka answer, are our topics as they should be, who is behind, what was set aside?
 
+use std::time::Duration;
+
 use weir_eventlog::{
     EventLog, LogError,
     admin::{self, Step},
 };
-use weir_events::topics;
+use weir_events::{
+    time,
+    topics::{self, Topic},
+};
 
 use super::{Finding, Site};
 use crate::caught_up::order;
@@ -13,13 +18,17 @@ const REACH: &str = "see that the broker runs, and [kafka] bootstrap_servers, cr
 const MAKE: &str = "`weir topics apply`, or see that the broker runs";
 /// Records behind which a stage is worth a look.
 const MUCH: i64 = 100_000;
+/// How long a broker may take to answer at all: less than a whole check, so that the reason is told.
+const ANSWER: Duration = Duration::from_secs(4);
 
 fn with_log(site: &Site, look: impl FnOnce(&EventLog) -> Result<Finding, LogError>) -> Finding {
     let Some(config) = site.settings.kafka() else {
         return Finding::skipped("embedded: [kafka] names no broker");
     };
     match EventLog::kafka(config.clone()) {
-        Ok(log) => look(&log).unwrap_or_else(|error| Finding::failed(error, REACH)),
+        Ok(log) => admin::brokers(&log, ANSWER)
+            .and_then(|_| look(&log))
+            .unwrap_or_else(|error| Finding::failed(error, REACH)),
         Err(error) => Finding::failed(error, REACH),
     }
 }
@@ -94,4 +103,94 @@ pub(super) fn dead_letters(site: &Site) -> Finding {
             )
         })
     })
+}
+
+/// A task goes on where its checkpoint stands, so the log must hold everything from there on.
+pub(super) fn retention(site: &Site) -> Finding {
+    with_log(site, |log| {
+        let (mut lost, mut failing, mut old) = (Vec::new(), Vec::new(), Vec::new());
+        let [stages, _] = order(&site.settings);
+        for (group, topic) in stages {
+            let keeps = Keeps::of(log, &topic)?;
+            let committed = admin::committed(log, group, &topic)?;
+            for (partition, next) in (0..).zip(committed) {
+                let Some(next) = next else { continue };
+                let (first, end) = admin::range(log, topic.name, partition)?;
+                let place = format!("{group} at {}/{partition} offset {next}", topic.name);
+                if next < first {
+                    lost.push(format!("{place}, kept from {first}"));
+                } else if next < end && keeps.is_due(partition, next) {
+                    failing.push(place);
+                } else if next < end && keeps.is_old(partition, next) {
+                    old.push(place);
+                }
+            }
+        }
+        Ok(if !lost.is_empty() {
+            Finding::fail(
+                format!(
+                    "the log no longer holds what a checkpoint needs: {}",
+                    lost.join("; ")
+                ),
+                "move that service's state away (and its copies in [checkpoint_store]): it reads what is still kept; \
+                 then lengthen retention.ms: `weir topics apply --overrides`",
+            )
+        } else if !failing.is_empty() {
+            Finding::fail(
+                format!(
+                    "older than retention.ms, may be deleted at any time: {}",
+                    failing.join("; ")
+                ),
+                "lengthen retention.ms now (`weir topics apply --overrides`), then start what is behind",
+            )
+        } else if !old.is_empty() {
+            Finding::warn(
+                format!("past half of retention.ms: {}", old.join("; ")),
+                "start what is behind (`weir pipelines list`), or lengthen retention.ms",
+            )
+        } else {
+            Finding::ok("the log holds everything behind every checkpoint")
+        })
+    })
+}
+
+/// How long a topic keeps records, as offsets; by partition, `None` = every record is older.
+struct Keeps {
+    /// What is below was produced longer ago than the retention.
+    due: Option<Vec<Option<i64>>>,
+    /// As `due`, for half of it.
+    old: Option<Vec<Option<i64>>>,
+}
+
+impl Keeps {
+    fn of(log: &EventLog, topic: &Topic) -> Result<Self, LogError> {
+        let configs = admin::describe(log, topic.name)?.map(|topic| topic.configs);
+        let kept_ms = configs
+            .as_ref()
+            .and_then(|configs| configs.get("retention.ms")?.0.parse::<i64>().ok())
+            // -1 = for ever.
+            .filter(|ms| *ms >= 0);
+        let before = |age_ms: i64| {
+            let time_ms = (time::now_us() / 1_000 - age_ms).max(0);
+            admin::offsets_at(log, topic.name, topic.partitions, time_ms)
+        };
+        Ok(Self {
+            due: kept_ms.map(before).transpose()?,
+            old: kept_ms.map(|ms| before(ms / 2)).transpose()?,
+        })
+    }
+
+    fn is_due(&self, partition: u32, next: i64) -> bool {
+        is_below(self.due.as_deref(), partition, next)
+    }
+
+    fn is_old(&self, partition: u32, next: i64) -> bool {
+        is_below(self.old.as_deref(), partition, next)
+    }
+}
+
+fn is_below(bounds: Option<&[Option<i64>]>, partition: u32, next: i64) -> bool {
+    bounds
+        .and_then(|bounds| bounds.get(partition as usize))
+        .is_some_and(|bound| bound.is_none_or(|bound| next < bound))
 }

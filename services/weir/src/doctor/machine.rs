@@ -1,8 +1,11 @@
 //! Is there room for state, and are the ports of `weir` free?
 
-use std::net::TcpListener;
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    time::Duration,
+};
 
-use weir_lifecycle::ports;
+use weir_lifecycle::{admin, ports};
 
 use super::{Finding, Site};
 
@@ -13,6 +16,17 @@ const TOO_LITTLE: u64 = 256;
 const LITTLE: u64 = 2_048;
 /// The page, gRPC, the embedded broker: as `weir` listens where no flag says otherwise.
 const PORTS: [u16; 3] = [8080, 50051, 9092];
+
+/// The admin port of each service.
+const ADMIN: [(u16, &str); 5] = [
+    (9101, "weir-ingest"),
+    (9102, "weir-conflict-detector"),
+    (9103, "weir-feature-materializer"),
+    (9104, "weir-metrics-aggregator"),
+    (9105, "weir-serving-api"),
+];
+/// How long what holds a port may take to say whether it is ours.
+const ANSWER: Duration = Duration::from_millis(500);
 
 pub(super) fn disk(site: &Site) -> Finding {
     // A folder that is not yet made will be in the nearest one that is there.
@@ -32,6 +46,32 @@ pub(super) fn disk(site: &Site) -> Finding {
         ..TOO_LITTLE => Finding::fail(detail, next),
         TOO_LITTLE..LITTLE => Finding::warn(detail, next),
         _ => Finding::ok(detail),
+    }
+}
+
+/// Where services run as processes on this machine, each holds its own.
+pub(super) fn admin_ports(_: &Site) -> Finding {
+    let (mut ours, mut others) = (Vec::new(), Vec::new());
+    for (port, service) in ADMIN {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            continue;
+        }
+        let holder = ports::holder(port).unwrap_or_else(|| "another user's program".to_owned());
+        let lives = admin::ask(address, "/livez", ANSWER);
+        if matches!(lives, Ok((200, answer)) if answer == "alive") {
+            ours.push(format!("{port} in use by {holder}, which lives"));
+        } else {
+            others.push(format!("{port} of {service} held by {holder}"));
+        }
+    }
+    if !others.is_empty() {
+        let next = "stop it, or give the service another port: [admin] listen";
+        Finding::warn(others.join(", "), next)
+    } else if ours.is_empty() {
+        Finding::ok("9101 to 9105 are free")
+    } else {
+        Finding::ok(format!("{}; the others are free", ours.join(", ")))
     }
 }
 

@@ -4,13 +4,42 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use weir_metric_store::MetricStore;
 use weir_online_store::OnlineStore;
-use weir_record_store::BlockingRecordStore;
+use weir_record_store::server;
 
 use super::{Finding, Site};
 
 const EMBEDDED: &str = "embedded: no url is set";
 /// Clocks further apart than this are told, microseconds.
 const APART_US: i64 = 1_000_000;
+/// The oldest PostgreSQL that we are tried on.
+const OLDEST_POSTGRES: i32 = 15;
+
+/// A warning when the clock of an engine is far from ours; its answer was on its way meanwhile.
+fn apart(detail: &str, clock_us: Option<i64>) -> Option<Finding> {
+    let apart = clock_us? - now_us();
+    (apart.abs() > APART_US).then(|| {
+        let detail = format!("{detail}; its clock is {} ms from ours", apart / 1_000);
+        Finding::warn(detail, "set the clocks of both machines by NTP")
+    })
+}
+
+/// Of tables: what is missing, if anything.
+fn pending(detail: &str, version: i64, wanted: i64) -> Option<Finding> {
+    let detail = match wanted - version {
+        0 => return None,
+        ..0 => {
+            format!("{detail}: made by a newer version, which knows steps up to {wanted} no more")
+        }
+        _ if version == 0 => format!("{detail}: there are none yet"),
+        steps => format!("{detail}: {steps} steps behind"),
+    };
+    let next = if version > wanted {
+        "run the version that made them"
+    } else {
+        "`weir migrate`; a service that starts does it too"
+    };
+    Some(Finding::fail(detail, next))
+}
 
 pub(super) fn records(site: &Site) -> Finding {
     const NEXT: &str =
@@ -19,15 +48,34 @@ pub(super) fn records(site: &Site) -> Finding {
     if config.url.is_empty() {
         return Finding::skipped(EMBEDDED);
     }
-    let version = BlockingRecordStore::connect(config).and_then(|store| {
-        let version = store.migrate();
-        store.close();
-        version
-    });
-    match version {
-        Ok(version) => Finding::ok(format!("answers; tables are at version {version}")),
-        Err(error) => Finding::failed(error, NEXT),
+    let server = match server::ask(config) {
+        Ok(Some(server)) => server,
+        Ok(None) => return Finding::ok("a file, made at the first start"),
+        Err(error) => return Finding::failed(error, NEXT),
+    };
+    let detail = format!(
+        "{} {}, tables at step {} of {}",
+        server.software, server.version, server.schema_version, server.wanted_schema_version
+    );
+    if !server.lacks.is_empty() {
+        return Finding::fail(
+            format!("{detail}; our user lacks {}", server.lacks.join(", ")),
+            "make our user the owner of the database or its tables, or GRANT what it lacks",
+        );
     }
+    let old = || {
+        let old = server.major? < OLDEST_POSTGRES;
+        old.then(|| {
+            Finding::warn(
+                &detail,
+                format!("we are tried on PostgreSQL {OLDEST_POSTGRES} and newer: upgrade it"),
+            )
+        })
+    };
+    pending(&detail, server.schema_version, server.wanted_schema_version)
+        .or_else(|| apart(&detail, server.clock_us))
+        .or_else(old)
+        .unwrap_or_else(|| Finding::ok(&detail))
 }
 
 pub(super) fn online(site: &Site) -> Finding {
@@ -42,10 +90,8 @@ pub(super) fn online(site: &Site) -> Finding {
         Err(error) => return Finding::failed(error, NEXT),
     };
     let name = format!("{} {}", server.software, server.version);
-    let apart = server.clock_us.map_or(0, |clock| clock - now_us());
-    if apart.abs() > APART_US {
-        let detail = format!("{name}; its clock is {} ms from ours", apart / 1_000);
-        return Finding::warn(detail, "set the clocks of both machines by NTP");
+    if let Some(finding) = apart(&name, server.clock_us) {
+        return finding;
     }
     match server.warnings().as_slice() {
         [] => Finding::ok(name),
@@ -60,26 +106,26 @@ pub(super) fn metrics(site: &Site) -> Finding {
     if config.url.is_empty() {
         return Finding::skipped(EMBEDDED);
     }
-    let server = match MetricStore::connect(config).and_then(|store| store.server()) {
+    let server = match MetricStore::ask(config) {
         Ok(Some(server)) => server,
-        Ok(None) => return Finding::ok("a file, and it opens"),
+        Ok(None) => return Finding::ok("a file"),
         Err(error) => return Finding::failed(error, NEXT),
     };
     let detail = format!(
-        "release {}, {} nodes, tables are at version {}",
-        server.release_version, server.nodes, server.schema_version
+        "release {}, {} nodes, tables at step {} of {}",
+        server.release_version, server.nodes, server.schema_version, server.wanted_schema_version
     );
-    if server.schema_version != server.wanted_schema_version {
-        let wanted = server.wanted_schema_version;
-        Finding::fail(format!("{detail}, not {wanted}"), "`weir migrate`")
-    } else if server.schema_agreement {
-        Finding::ok(detail)
-    } else {
+    let (version, wanted) = (server.schema_version, server.wanted_schema_version);
+    let disagree = (!server.schema_agreement).then(|| {
         Finding::warn(
             format!("{detail}; the nodes do not agree on the tables"),
             "`nodetool describecluster` names the node that differs: see that it is up",
         )
-    }
+    });
+    pending(&detail, version.into(), wanted.into())
+        .or(disagree)
+        .or_else(|| apart(&detail, Some(server.clock_us)))
+        .unwrap_or_else(|| Finding::ok(&detail))
 }
 
 /// Our clock, microseconds since the Unix epoch.
