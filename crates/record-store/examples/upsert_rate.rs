@@ -12,7 +12,7 @@ use std::{io::Write, time::Instant};
 use chrono::{DateTime, Utc};
 use rustix::time::{ClockId, clock_gettime};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
-use weir_events::{topics::BGP_CONFLICTS, v1};
+use weir_events::topics::BGP_CONFLICTS;
 use weir_record_store::{
     IncidentRow, RecordStore,
     conformance::{incident, statements},
@@ -77,7 +77,7 @@ fn report(ours: (f64, f64), raw: (f64, f64)) -> Result<(), Failure> {
 }
 
 /// First new ones, then as many newer states of them.
-fn incidents() -> Vec<v1::Incident> {
+fn incidents() -> Vec<IncidentRow> {
     (0..INCIDENTS)
         .map(|n| {
             let (known, version) = (n % (INCIDENTS / 2), u64::from(n) + 1);
@@ -87,7 +87,7 @@ fn incidents() -> Vec<v1::Incident> {
         .collect()
 }
 
-async fn through_the_store(store: &RecordStore, incidents: &[v1::Incident]) -> Result<(), Failure> {
+async fn through_the_store(store: &RecordStore, incidents: &[IncidentRow]) -> Result<(), Failure> {
     let (fence, _) = store.raise_fence(0).await?;
     for (offset, batch) in (1..).zip(incidents.chunks(BATCH)) {
         store.record(batch, 0, offset, fence).await?;
@@ -128,18 +128,14 @@ struct Ready {
 }
 
 impl Ready {
-    fn of(incidents: &[v1::Incident]) -> Result<Self, Failure> {
-        let all: Vec<_> = incidents
-            .iter()
-            .map(IncidentRow::try_from)
-            .collect::<Result<_, _>>()?;
-        let asns = all.iter().flat_map(|row| {
+    fn of(incidents: &[IncidentRow]) -> Result<Self, Failure> {
+        let asns = incidents.iter().flat_map(|row| {
             let origins = row.origins.iter().map(|asn| i64::from(*asn));
             origins.map(|asn| (asn, row.id.clone()))
         });
         Ok(Self {
             asns: asns.unzip(),
-            columns: Columns::of(&all)?,
+            columns: Columns::of(incidents)?,
         })
     }
 }

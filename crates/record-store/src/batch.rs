@@ -1,45 +1,33 @@
-//! A batch of incidents, checked, with the last state of each id picked out.
+//! A batch of incidents, with the last state of each id picked out.
 
 use std::collections::BTreeMap;
 
-use weir_events::v1;
+use crate::incident::IncidentRow;
 
-use crate::{RecordError, incident::IncidentRow};
-
-/// Checked rows of one batch.
-pub(crate) struct Batch {
+/// Rows of one batch.
+pub(crate) struct Batch<'a> {
     /// Every state, in the order of the log.
-    pub(crate) all: Vec<IncidentRow>,
-    /// Where the greatest version of each id stands in `all`, in the order of the ids: writers that
-    /// take rows in one order do not wait for each other in a circle.
-    latest: Vec<usize>,
+    pub(crate) all: &'a [IncidentRow],
+    /// The greatest version of each id, in the order of the ids: writers that take rows in one order
+    /// do not wait for each other in a circle.
+    latest: BTreeMap<&'a str, &'a IncidentRow>,
 }
 
-impl Batch {
-    pub(crate) fn of(incidents: &[v1::Incident]) -> Result<Self, RecordError> {
-        let all = incidents
-            .iter()
-            .map(|wire| {
-                IncidentRow::try_from(wire).map_err(|source| RecordError::Unfit {
-                    id: wire.id.clone(),
-                    source,
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut latest: BTreeMap<&str, (usize, &IncidentRow)> = BTreeMap::new();
-        for (at, row) in all.iter().enumerate() {
-            let slot = latest.entry(&row.id).or_insert((at, row));
-            if row.version >= slot.1.version {
-                *slot = (at, row);
+impl<'a> Batch<'a> {
+    pub(crate) fn of(all: &'a [IncidentRow]) -> Self {
+        let mut latest = BTreeMap::new();
+        for row in all {
+            let slot = latest.entry(row.id.as_str()).or_insert(row);
+            if row.version >= slot.version {
+                *slot = row;
             }
         }
-        let latest = latest.into_values().map(|(at, _)| at).collect();
-        Ok(Self { all, latest })
+        Self { all, latest }
     }
 
     /// The last state of each id.
-    pub(crate) fn latest(&self) -> impl Iterator<Item = &IncidentRow> {
-        self.latest.iter().filter_map(|at| self.all.get(*at))
+    pub(crate) fn latest(&self) -> impl Iterator<Item = &'a IncidentRow> {
+        self.latest.values().copied()
     }
 
     /// Only the position moves.

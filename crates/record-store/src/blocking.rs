@@ -6,10 +6,7 @@ use std::{
 };
 
 use tokio::runtime::Runtime;
-use weir_events::{
-    position::{StoreFence, TopicEpoch},
-    v1,
-};
+use weir_events::position::{StoreFence, TopicEpoch};
 use weir_routing::prefix::Prefix;
 
 use crate::{
@@ -74,7 +71,7 @@ impl BlockingRecordStore {
     /// As there.
     pub fn record(
         &self,
-        incidents: &[v1::Incident],
+        incidents: &[IncidentRow],
         partition: u32,
         next_offset: i64,
         fence: StoreFence,

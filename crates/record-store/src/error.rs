@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use weir_events::position::StoreFence;
 
-use crate::incident::RowError;
-
 /// Failures of the record store. None shows a password.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
@@ -82,14 +80,6 @@ pub enum RecordError {
         held: StoreFence,
         /// What the store holds.
         current: StoreFence,
-    },
-    /// An incident cannot become a row.
-    #[error("incident {id} cannot be stored")]
-    Unfit {
-        /// Its id.
-        id: String,
-        /// What it lacks.
-        source: RowError,
     },
     /// A stored row cannot be read back.
     #[error("stored row {id} cannot be read back: {column}")]

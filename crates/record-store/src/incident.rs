@@ -275,3 +275,58 @@ pub(crate) fn is_uuid(text: &str) -> bool {
             _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message() -> v1::Incident {
+        let prefix: Prefix = "192.0.2.0/24".parse().unwrap();
+        v1::Incident {
+            id: "11111111-1111-5111-8111-111111111111".to_owned(),
+            version: 1 << 41 | 2,
+            prefix: Some(prefix.into()),
+            state: v1::incident::State::Confirmed.into(),
+            severity: v1::incident::Severity::High.into(),
+            transition: v1::incident::Transition::Updated.into(),
+            end_reason: v1::incident::EndReason::Faded.into(),
+            confirmed_at_us: 7,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_message_becomes_a_row_in_which_zero_means_absent() {
+        let row = IncidentRow::try_from(&message()).unwrap();
+        assert_eq!(row.prefix.to_string(), "192.0.2.0/24");
+        assert_eq!(
+            (row.state, row.severity),
+            (State::Confirmed, Severity::High)
+        );
+        assert_eq!(row.transition, Transition::Updated);
+        assert_eq!(row.end_reason, Some(EndReason::Faded));
+        assert_eq!((row.suspected_at_us, row.confirmed_at_us), (None, Some(7)));
+        assert_eq!(row.suspect_asn, None);
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_a_row_is_refused_by_the_name_of_its_field() {
+        type Spoil = fn(&mut v1::Incident);
+        let cases: [(&str, Spoil); 6] = [
+            ("id", |incident| incident.id = "no uuid".to_owned()),
+            ("version", |incident| incident.version = u64::MAX),
+            ("prefix", |incident| incident.prefix = None),
+            ("state", |incident| incident.state = 9),
+            ("severity", |incident| incident.severity = 0),
+            ("transition", |incident| incident.transition = -1),
+        ];
+        for (field, spoil) in cases {
+            let mut incident = message();
+            spoil(&mut incident);
+            assert_eq!(
+                IncidentRow::try_from(&incident),
+                Err(RowError::Field { field })
+            );
+        }
+    }
+}

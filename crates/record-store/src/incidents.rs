@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use weir_events::{position::StoreFence, v1};
+use weir_events::position::StoreFence;
 
 use crate::{
     Backend, RecordError, RecordStore,
@@ -27,16 +27,15 @@ impl RecordStore {
     /// whose version is greater replace, every transition becomes a row of the history once.
     ///
     /// # Errors
-    /// `Fenced` when a later assignment has raised the fence; `Unfit` when a message cannot be a
-    /// row (check with `IncidentRow::try_from` to set it aside first). Nothing is written then.
+    /// `Fenced` when a later assignment has raised the fence; nothing is written then.
     pub async fn record(
         &self,
-        incidents: &[v1::Incident],
+        incidents: &[IncidentRow],
         partition: u32,
         next_offset: i64,
         fence: StoreFence,
     ) -> Result<(), RecordError> {
-        let batch = Batch::of(incidents)?;
+        let batch = Batch::of(incidents);
         match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.record(&batch, partition, next_offset, fence).await,
             Backend::Postgres(postgres) => {
@@ -76,10 +75,15 @@ impl RecordStore {
         ids: &[&str],
     ) -> Result<HashMap<String, Vec<TransitionRow>>, RecordError> {
         let ids: Vec<&str> = ids.iter().copied().filter(|id| is_uuid(id)).collect();
-        match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.histories(&ids).await,
-            Backend::Postgres(postgres) => postgres.histories(&ids).await,
+        let rows = match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.histories(&ids).await?,
+            Backend::Postgres(postgres) => postgres.histories(&ids).await?,
+        };
+        let mut histories: HashMap<String, Vec<TransitionRow>> = HashMap::new();
+        for (id, transition) in rows {
+            histories.entry(id).or_default().push(transition);
         }
+        Ok(histories)
     }
 
     /// Incidents that match, newest (by first seen, then id) first, after `after`; at most `limit`,
@@ -115,10 +119,22 @@ impl RecordStore {
     /// # Errors
     /// When the store cannot be read.
     pub async fn counts(&self) -> Result<Vec<Count>, RecordError> {
-        match &self.backend {
-            Backend::Sqlite(sqlite) => sqlite.counts().await,
-            Backend::Postgres(postgres) => postgres.counts().await,
-        }
+        let rows = match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.counts().await?,
+            Backend::Postgres(postgres) => postgres.counts().await?,
+        };
+        let count = |(kind, state, incidents): (String, String, i64)| {
+            let state = State::parse(&state).ok_or_else(|| RecordError::Corrupt {
+                id: kind.clone(),
+                column: "state",
+            })?;
+            Ok(Count {
+                kind,
+                state,
+                incidents: incidents.unsigned_abs(),
+            })
+        };
+        rows.into_iter().map(count).collect()
     }
 
     /// The next incidents in the order of the incident file, (first seen, id), after `after`;

@@ -115,19 +115,19 @@ fn write(
     }
 }
 
-/// What cannot be a row is set aside, so that one record does not hold up all behind it.
+/// The rows of a batch. What cannot be a row is set aside, so that one record does not hold up all behind it.
 fn decode(
     batch: &Batch,
     partition: u32,
     dead_letters: &DeadLetters,
-) -> Result<(Vec<v1::Incident>, Ticket), TaskError> {
+) -> Result<(Vec<IncidentRow>, Ticket), TaskError> {
     let mut incidents = Vec::with_capacity(batch.len());
     let mut refused = Ticket::default();
     for record in batch.iter() {
         let (class, reason) = match v1::Incident::decode(record.payload) {
             Ok(incident) => match IncidentRow::try_from(&incident) {
-                Ok(_) => {
-                    incidents.push(incident);
+                Ok(row) => {
+                    incidents.push(row);
                     continue;
                 }
                 Err(error) => ("unfit", error.to_string()),

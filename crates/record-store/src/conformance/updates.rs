@@ -108,11 +108,10 @@ pub async fn evidence_is_what_concerns_an_incident_in_its_time(store: &RecordSto
     let at = 100 * MINUTE_US;
     let mut open = incident(1, 1, "10.1.2.0/24");
     open.first_seen_us = at;
-    let covering: weir_routing::prefix::Prefix = "10.1.0.0/16".parse().unwrap();
-    open.covering_prefix = Some(covering.into());
+    open.covering_prefix = Some("10.1.0.0/16".parse().unwrap());
     let mut over = ended(incident(2, 1, "2001:db8::/32"));
     over.first_seen_us = at;
-    over.ended_at_us = at + MINUTE_US;
+    over.ended_at_us = Some(at + MINUTE_US);
     store.record(&[open, over], 0, 1, fence).await.unwrap();
     let cases = [
         ("10.1.2.0/24", at, true),

@@ -1,7 +1,5 @@
 //! The statements of incidents on PostgreSQL. A batch goes as one array per column.
 
-use std::collections::HashMap;
-
 use sqlx::{PgConnection, Postgres as Dialect, QueryBuilder, Row, postgres::PgRow};
 use weir_events::position::StoreFence;
 
@@ -11,10 +9,10 @@ use super::{
     search,
 };
 use crate::{
-    Count, RecordError, Sink,
+    RecordError, Sink,
     batch::{Batch, asns},
     filter::{Cursor, Filter, MAX_PAGE},
-    incident::{IncidentRow, State, TransitionRow},
+    incident::{IncidentRow, TransitionRow},
 };
 
 pub(crate) const UPSERT: &str = "
@@ -81,7 +79,7 @@ impl Postgres {
     /// One transaction: the fence and the position, the rows.
     pub(crate) async fn record(
         &self,
-        batch: &Batch,
+        batch: &Batch<'_>,
         partition: u32,
         next_offset: i64,
         fence: StoreFence,
@@ -120,7 +118,7 @@ impl Postgres {
     pub(crate) async fn histories(
         &self,
         ids: &[&str],
-    ) -> Result<HashMap<String, Vec<TransitionRow>>, RecordError> {
+    ) -> Result<Vec<(String, TransitionRow)>, RecordError> {
         let build = || {
             let mut query = QueryBuilder::new(columns::SELECT_HISTORY);
             query.push(" WHERE incident_id = ANY(").push_bind(ids);
@@ -128,12 +126,7 @@ impl Postgres {
             query
         };
         let rows = self.rows("read histories", build).await?;
-        let mut histories: HashMap<String, Vec<TransitionRow>> = HashMap::new();
-        for row in &rows {
-            let (id, transition) = columns::transition(row)?;
-            histories.entry(id).or_default().push(transition);
-        }
-        Ok(histories)
+        rows.iter().map(columns::transition).collect()
     }
 
     /// Newest first, at most `limit`.
@@ -148,7 +141,8 @@ impl Postgres {
         rows.iter().map(columns::incident).collect()
     }
 
-    pub(crate) async fn counts(&self) -> Result<Vec<Count>, RecordError> {
+    /// Type, state, how many.
+    pub(crate) async fn counts(&self) -> Result<Vec<(String, String, i64)>, RecordError> {
         let build = || {
             QueryBuilder::new(
                 "SELECT type, state, count(*) FROM bgp_conflicts GROUP BY type, state
@@ -156,20 +150,8 @@ impl Postgres {
             )
         };
         let rows = self.rows("count incidents", build).await?;
-        rows.iter()
-            .map(|row| {
-                let kind: String = row.get(0);
-                let state = State::parse(row.get::<&str, _>(1));
-                Ok(Count {
-                    state: state.ok_or_else(|| RecordError::Corrupt {
-                        id: kind.clone(),
-                        column: "state",
-                    })?,
-                    kind,
-                    incidents: row.get::<i64, _>(2).unsigned_abs(),
-                })
-            })
-            .collect()
+        let row = |row: &PgRow| (row.get(0), row.get(1), row.get(2));
+        Ok(rows.iter().map(row).collect())
     }
 
     pub(crate) async fn export_page(
@@ -208,10 +190,10 @@ impl Postgres {
     }
 }
 
-async fn write(transaction: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+async fn write(transaction: &mut PgConnection, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
     upsert(transaction, batch).await?;
-    let fresh = history(transaction, &batch.all).await?;
-    associate(transaction, &batch.all).await?;
+    let fresh = history(transaction, batch.all).await?;
+    associate(transaction, batch.all).await?;
     if fresh > 0 {
         let ids: Vec<&str> = batch.latest().map(|row| row.id.as_str()).collect();
         sqlx::query(PRUNE).bind(ids).execute(transaction).await?;
@@ -219,7 +201,7 @@ async fn write(transaction: &mut PgConnection, batch: &Batch) -> Result<(), sqlx
     Ok(())
 }
 
-async fn upsert(transaction: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+async fn upsert(transaction: &mut PgConnection, batch: &Batch<'_>) -> Result<(), sqlx::Error> {
     let rows: Vec<&IncidentRow> = batch.latest().collect();
     macro_rules! column {
         ($row:ident => $value:expr) => {

@@ -1,17 +1,15 @@
 //! The statements of incidents on SQLite. Batches go as JSON, one statement per table.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
-use sqlx::{Connection, QueryBuilder, Row, Sqlite as Dialect, SqliteConnection};
+use sqlx::{Connection, QueryBuilder, Sqlite as Dialect, SqliteConnection};
 use weir_events::position::StoreFence;
 
 use super::{Sqlite, columns, open, positions, search};
 use crate::{
-    Count, RecordError, Sink,
+    RecordError, Sink,
     batch::Batch,
     filter::{Cursor, Filter, MAX_PAGE},
-    incident::{IncidentRow, State, TransitionRow},
+    incident::{IncidentRow, TransitionRow},
 };
 
 const UPSERT: &str = "
@@ -64,7 +62,7 @@ impl Sqlite {
     /// One transaction: the fence, the rows, the position.
     pub(crate) async fn record(
         &self,
-        batch: &Batch,
+        batch: &Batch<'_>,
         partition: u32,
         next_offset: i64,
         fence: StoreFence,
@@ -90,7 +88,7 @@ impl Sqlite {
     pub(crate) async fn histories(
         &self,
         ids: &[&str],
-    ) -> Result<HashMap<String, Vec<TransitionRow>>, RecordError> {
+    ) -> Result<Vec<(String, TransitionRow)>, RecordError> {
         let rows = sqlx::query(
             "SELECT * FROM incident_history WHERE incident_id IN (SELECT value FROM json_each(?1))
              ORDER BY incident_id, version",
@@ -99,12 +97,7 @@ impl Sqlite {
         .fetch_all(&self.readers)
         .await
         .map_err(RecordError::statement("read histories"))?;
-        let mut histories: HashMap<String, Vec<TransitionRow>> = HashMap::new();
-        for row in &rows {
-            let (id, transition) = columns::transition(row)?;
-            histories.entry(id).or_default().push(transition);
-        }
-        Ok(histories)
+        rows.iter().map(columns::transition).collect()
     }
 
     /// Newest first, at most `limit`.
@@ -131,27 +124,14 @@ impl Sqlite {
         rows.iter().map(columns::incident).collect()
     }
 
-    pub(crate) async fn counts(&self) -> Result<Vec<Count>, RecordError> {
-        let rows = sqlx::query(
+    /// Type, state, how many.
+    pub(crate) async fn counts(&self) -> Result<Vec<(String, String, i64)>, RecordError> {
+        sqlx::query_as(
             "SELECT type, state, count(*) FROM incidents GROUP BY type, state ORDER BY type, state",
         )
         .fetch_all(&self.readers)
         .await
-        .map_err(RecordError::statement("count incidents"))?;
-        rows.iter()
-            .map(|row| {
-                let kind: String = row.get(0);
-                let state = State::parse(row.get::<&str, _>(1));
-                Ok(Count {
-                    state: state.ok_or_else(|| RecordError::Corrupt {
-                        id: kind.clone(),
-                        column: "state",
-                    })?,
-                    kind,
-                    incidents: row.get::<i64, _>(2).unsigned_abs(),
-                })
-            })
-            .collect()
+        .map_err(RecordError::statement("count incidents"))
     }
 
     pub(crate) async fn export_page(
@@ -186,7 +166,7 @@ struct Texts {
 }
 
 impl Texts {
-    fn of(batch: &Batch) -> Self {
+    fn of(batch: &Batch<'_>) -> Self {
         let ids = batch.latest().map(|row| row.id.clone().into()).collect();
         let latest = batch.latest().map(columns::to_json).collect();
         let all = batch.all.iter().map(columns::to_json).collect();

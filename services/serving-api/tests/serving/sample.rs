@@ -13,7 +13,7 @@ use weir_features::{EntityKey, Feature, FeatureRow, FeatureView, Field, Value, V
 use weir_lifecycle::{health::Health, telemetry, telemetry::Telemetry};
 use weir_metric_store::MetricStore;
 use weir_online_store::OnlineStore;
-use weir_record_store::{BlockingRecordStore, RecordStore};
+use weir_record_store::{BlockingRecordStore, IncidentRow, RecordStore};
 use weir_routing::prefix::Prefix;
 use weir_serving_api::{Config, Live, Running, StartError, Stores};
 
@@ -54,7 +54,11 @@ pub(crate) fn stores(folder: &Path) -> (Stores, BlockingRecordStore) {
     let url = |name: &str| format!("{}", folder.join(name).display());
     let records = RecordStore::blocking(&format!("sqlite://{}", url("incidents.db"))).unwrap();
     let (fence, _) = records.raise_fence(0).unwrap();
-    records.record(&incidents(), 0, 1, fence).unwrap();
+    let rows: Vec<_> = incidents()
+        .iter()
+        .map(|incident| IncidentRow::try_from(incident).unwrap())
+        .collect();
+    records.record(&rows, 0, 1, fence).unwrap();
     let online = OnlineStore::open(&url("online.redb")).unwrap();
     let progress = weir_online_store::Progress {
         partition: 0,
