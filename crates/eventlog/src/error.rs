@@ -1,5 +1,7 @@
 //! What may go wrong between us and the log.
 
+use crate::schema::SchemaError;
+
 /// What must change before the same request can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -36,6 +38,28 @@ pub(crate) fn advised(reason: &str, trouble: Trouble) -> String {
     match trouble.next_step() {
         "" => reason.to_owned(),
         step => format!("{reason} ({step})"),
+    }
+}
+
+/// Why a service cannot start on a log.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The log itself.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The registry that its records are framed for.
+    #[error(transparent)]
+    Schemas(#[from] SchemaError),
+}
+
+impl OpenError {
+    /// True when who starts a service may try again later.
+    #[must_use]
+    pub fn may_start_later(&self) -> bool {
+        match self {
+            Self::Log(error) => error.may_start_later(),
+            Self::Schemas(error) => error.is_transient(),
+        }
     }
 }
 

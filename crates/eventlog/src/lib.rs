@@ -23,7 +23,7 @@ mod tail;
 pub use batch::{Batch, Record, RecordRef};
 pub use config::{EndpointIdentification, GroupProtocol, LogConfig, OffsetReset, SecurityProtocol};
 pub use dead_letter::DeadLetters;
-pub use error::{LogError, Trouble};
+pub use error::{LogError, OpenError, Trouble};
 pub use log::EventLog;
 pub use publisher::{OnDelivery, Publisher, PublisherOptions, Ticket};
 pub use subscriber::{Assignment, Next, Subscriber, TaskError};

@@ -7,11 +7,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use weir_events::topics::Topic;
 
 use crate::{
+    admin::end_offsets,
     broker::Broker,
     config::{GroupProtocol, LogConfig, SecurityProtocol},
-    error::LogError,
+    error::{LogError, OpenError},
     kafka::{features::has_new_groups, group::Membership, lookup::Lookup},
     publisher::{Publisher, PublisherOptions},
     schema::{Framing, SchemaError},
@@ -48,6 +50,24 @@ impl EventLog {
     pub fn kafka(config: LogConfig) -> Result<Self, LogError> {
         config.check()?;
         Ok(Self::new(config, None))
+    }
+
+    /// The log of a Kafka cluster for a service: framed as the registry of `schemas` wants, if one
+    /// is named, with every one of `topics` there as the table has it.
+    ///
+    /// # Errors
+    /// When a setting cannot work, the registry or a broker does not answer or refuses us, or a
+    /// topic is not there.
+    pub fn open(
+        config: &LogConfig,
+        schemas: &crate::schema::Config,
+        topics: &[Topic],
+    ) -> Result<Self, OpenError> {
+        let log = Self::kafka(config.clone())?.with_schemas(schemas)?;
+        for topic in topics {
+            end_offsets(&log, topic)?;
+        }
+        Ok(log)
     }
 
     /// The log of the broker in this process.

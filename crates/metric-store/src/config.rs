@@ -1,6 +1,9 @@
 //! Where the metric store is, and how to get in.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -90,6 +93,16 @@ impl Config {
             url: url.into(),
             ..Self::default()
         }
+    }
+
+    /// This configuration; where it names no URL, the embedded store in `folder`.
+    #[must_use]
+    pub fn or_in(&self, folder: &Path) -> Self {
+        let mut config = self.clone();
+        if config.url.is_empty() {
+            config.url = format!("file://{}", folder.join("metrics.redb").display());
+        }
+        config
     }
 }
 

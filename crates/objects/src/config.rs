@@ -1,6 +1,6 @@
 //! Where objects are, and how to get in.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -54,6 +54,16 @@ impl Config {
             url: url.into(),
             ..Self::default()
         }
+    }
+
+    /// This configuration; where it names no URL, `folder`.
+    #[must_use]
+    pub fn or_in(&self, folder: &Path) -> Self {
+        let mut config = self.clone();
+        if config.url.is_empty() {
+            config.url = format!("file://{}", folder.display());
+        }
+        config
     }
 
     /// This configuration with the names that AWS gives on top: `AWS_ACCESS_KEY_ID`,

@@ -1,6 +1,9 @@
 //! Where the online store is, and how to get in.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -86,6 +89,16 @@ impl Config {
             url: url.into(),
             ..Self::default()
         }
+    }
+
+    /// This configuration; where it names no URL, the embedded store in `folder`.
+    #[must_use]
+    pub fn or_in(&self, folder: &Path) -> Self {
+        let mut config = self.clone();
+        if config.url.is_empty() {
+            config.url = format!("file://{}", folder.join("online.redb").display());
+        }
+        config
     }
 
     /// This configuration with the environment's names on top: `REDIS_URL`; `REDIS_HOST`

@@ -1,6 +1,6 @@
 //! Settings of the record store: the table `[record_store]`.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -72,6 +72,16 @@ impl Config {
             url: url.into(),
             ..Self::default()
         }
+    }
+
+    /// This configuration; where it names no URL, the embedded store in `folder`.
+    #[must_use]
+    pub fn or_in(&self, folder: &Path) -> Self {
+        let mut config = self.clone();
+        if config.url.is_empty() {
+            config.url = format!("sqlite://{}", folder.join("incidents.db").display());
+        }
+        config
     }
 
     /// True when it names a store that every service may share over the network: PostgreSQL.

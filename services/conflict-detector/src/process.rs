@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use weir_eventlog::{EventLog, LogConfig, LogError, admin, schema};
+use weir_eventlog::{EventLog, LogConfig, schema};
 use weir_events::topics::{BGP_CONFLICTS, BGP_UPDATES};
 use weir_lifecycle::{
     NotStarted, Part, causes,
@@ -14,7 +14,7 @@ use weir_lifecycle::{
     program::{Program, Service, Site},
 };
 use weir_objects::Objects;
-use weir_record_store::{BlockingRecordStore, RecordError};
+use weir_record_store::BlockingRecordStore;
 use weir_routing::Bogons;
 
 use crate::{Config, Parts, Running, StartError, start};
@@ -77,19 +77,12 @@ impl Service for Process {
 
     fn start(&self, site: &Site) -> Result<Running, NotStarted> {
         let Self(tables) = self;
-        let log = EventLog::kafka(tables.kafka.clone())
-            .map_err(log_refused)?
-            .with_schemas(&tables.schema_registry)
+        let topics = [BGP_UPDATES, BGP_CONFLICTS];
+        let log = EventLog::open(&tables.kafka, &tables.schema_registry, &topics)
+            .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;
+        let records = tables.record_store.or_in(&site.stream.data);
+        let records = BlockingRecordStore::connect(&records)
             .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
-        for topic in [BGP_UPDATES, BGP_CONFLICTS] {
-            admin::end_offsets(&log, &topic).map_err(log_refused)?;
-        }
-        let mut records = tables.record_store.clone();
-        if records.url.is_empty() {
-            let file = site.stream.data.join("incidents.db");
-            records.url = format!("sqlite://{}", file.display());
-        }
-        let records = BlockingRecordStore::connect(&records).map_err(store_refused)?;
         let copies = Objects::prepare_if_set(&tables.checkpoint_store)
             .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
         let (folder, _) = self.state(&site.stream.data).unwrap_or_default();
@@ -108,18 +101,10 @@ impl Service for Process {
             },
         )
         .map_err(|error| match error {
-            StartError::Log(error) => log_refused(error),
+            StartError::Log(error) => NotStarted::of(&error, error.may_start_later()),
             other => NotStarted::of(&other, false),
         })
     }
-}
-
-fn log_refused(error: LogError) -> NotStarted {
-    NotStarted::of(&error, error.may_start_later())
-}
-
-fn store_refused(error: RecordError) -> NotStarted {
-    NotStarted::of(&error, error.is_transient())
 }
 
 impl Part for Running {

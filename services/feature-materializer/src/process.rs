@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use weir_eventlog::{EventLog, LogConfig, LogError, admin, schema};
+use weir_eventlog::{EventLog, LogConfig, schema};
 use weir_events::topics::{BGP_MESSAGES, FEATURE_ROWS};
 use weir_lifecycle::{
     NotStarted, Part, causes,
@@ -83,29 +83,17 @@ impl Service for Process {
     fn start(&self, site: &Site) -> Result<Running, NotStarted> {
         let Self(tables) = self;
         let data = &site.stream.data;
-        let log = EventLog::kafka(tables.kafka.clone())
-            .map_err(log_refused)?
-            .with_schemas(&tables.schema_registry)
-            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
-        for topic in [BGP_MESSAGES, FEATURE_ROWS] {
-            admin::end_offsets(&log, &topic).map_err(log_refused)?;
-        }
-        let mut online = tables.online_store.clone();
-        if online.url.is_empty() {
-            online.url = format!("file://{}", data.join("online.redb").display());
-        }
-        let mut history = tables.offline_store.clone();
-        if history.url.is_empty() {
-            history.url = format!("file://{}", data.join("history").display());
-        }
+        let topics = [BGP_MESSAGES, FEATURE_ROWS];
+        let log = EventLog::open(&tables.kafka, &tables.schema_registry, &topics)
+            .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;
         let copies = Objects::prepare_if_set(&tables.checkpoint_store)
             .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
         let (state, _) = self.state(data).unwrap_or_default();
         let place = Place {
             state,
-            online: OnlineStore::connect(&online)
+            online: OnlineStore::connect(&tables.online_store.or_in(data))
                 .map_err(|error| NotStarted::of(&error, error.is_transient()))?,
-            history: OfflineStore::connect(&history)
+            history: OfflineStore::connect(&tables.offline_store.or_in(&data.join("history")))
                 .map_err(|error| NotStarted::of(&error, error.is_transient()))?,
             instance: site.stream.instance(),
             stream: site.stream.id.clone(),
@@ -113,12 +101,9 @@ impl Service for Process {
             copies,
             health: site.health.clone(),
         };
-        start(&tables.feature_materializer, &log, place).map_err(|error| log_refused(error.0))
+        start(&tables.feature_materializer, &log, place)
+            .map_err(|error| NotStarted::of(&error.0, error.0.may_start_later()))
     }
-}
-
-fn log_refused(error: LogError) -> NotStarted {
-    NotStarted::of(&error, error.may_start_later())
 }
 
 impl Part for Running {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use weir_eventlog::{EventLog, LogConfig, LogError, admin, schema};
+use weir_eventlog::{EventLog, LogConfig, admin, schema};
 use weir_events::topics::{BGP_MESSAGES, BGP_UPDATES};
 use weir_lifecycle::{
     NotStarted, Part, causes,
@@ -75,13 +75,9 @@ impl Service for Process {
 
     fn start(&self, site: &Site) -> Result<AtWork, NotStarted> {
         let Self(tables) = self;
-        let log = EventLog::kafka(tables.kafka.clone())
-            .map_err(log_refused)?
-            .with_schemas(&tables.schema_registry)
-            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
-        for topic in [BGP_UPDATES, BGP_MESSAGES] {
-            admin::end_offsets(&log, &topic).map_err(log_refused)?;
-        }
+        let topics = [BGP_UPDATES, BGP_MESSAGES];
+        let log = EventLog::open(&tables.kafka, &tables.schema_registry, &topics)
+            .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;
         let config = Config {
             stream: site.stream.id.clone(),
             instance: site.stream.instance(),
@@ -90,7 +86,7 @@ impl Service for Process {
         };
         let (folder, _) = self.state(&site.stream.data).unwrap_or_default();
         let running = start(config, &log, &folder).map_err(|error| match error {
-            StartError::Log(error) => log_refused(error),
+            StartError::Log(error) => NotStarted::of(&error, error.may_start_later()),
             other => NotStarted::of(&other, false),
         })?;
         let probe = Probe::start(site.health.register("kafka"), move || {
@@ -104,10 +100,6 @@ impl Service for Process {
             _probe: probe,
         })
     }
-}
-
-fn log_refused(error: LogError) -> NotStarted {
-    NotStarted::of(&error, error.may_start_later())
 }
 
 impl Part for AtWork {

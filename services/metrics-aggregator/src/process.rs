@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use weir_eventlog::{EventLog, LogConfig, LogError, admin, schema};
+use weir_eventlog::{EventLog, LogConfig, schema};
 use weir_events::topics::{BGP_MESSAGES, BGP_UPDATES, WINDOW_RESULTS};
 use weir_lifecycle::{
     NotStarted, Part, causes,
@@ -73,23 +73,15 @@ impl Service for Process {
     fn start(&self, site: &Site) -> Result<Running, NotStarted> {
         let Self(tables) = self;
         let data = &site.stream.data;
-        let log = EventLog::kafka(tables.kafka.clone())
-            .map_err(log_refused)?
-            .with_schemas(&tables.schema_registry)
-            .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
-        for topic in [BGP_MESSAGES, BGP_UPDATES, WINDOW_RESULTS] {
-            admin::end_offsets(&log, &topic).map_err(log_refused)?;
-        }
-        let mut metrics = tables.metric_store.clone();
-        if metrics.url.is_empty() {
-            metrics.url = format!("file://{}", data.join("metrics.redb").display());
-        }
+        let topics = [BGP_MESSAGES, BGP_UPDATES, WINDOW_RESULTS];
+        let log = EventLog::open(&tables.kafka, &tables.schema_registry, &topics)
+            .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;
         let copies = Objects::prepare_if_set(&tables.checkpoint_store)
             .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
         let (state, _) = self.state(data).unwrap_or_default();
         let parts = Parts {
             log,
-            store: MetricStore::connect(&metrics)
+            store: MetricStore::connect(&tables.metric_store.or_in(data))
                 .map_err(|error| NotStarted::of(&error, error.is_transient()))?,
             state,
             copies,
@@ -98,12 +90,9 @@ impl Service for Process {
             instance: site.stream.instance(),
             health: site.health.clone(),
         };
-        start(&tables.metrics_aggregator, parts).map_err(log_refused)
+        start(&tables.metrics_aggregator, parts)
+            .map_err(|error| NotStarted::of(&error, error.may_start_later()))
     }
-}
-
-fn log_refused(error: LogError) -> NotStarted {
-    NotStarted::of(&error, error.may_start_later())
 }
 
 impl Part for Running {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use weir_eventlog::{EventLog, LogConfig, LogError, admin};
+use weir_eventlog::{EventLog, LogConfig, admin, schema};
 use weir_events::topics::{BGP_CONFLICTS, SERVICE_STATUS};
 use weir_features::declared;
 use weir_lifecycle::{
@@ -88,28 +88,16 @@ impl Service for Process {
 
     fn start(&self, site: &Site) -> Result<AtWork, NotStarted> {
         let Self(tables) = self;
-        let at = |name: &str| site.stream.data.join(name).display().to_string();
-        let log = EventLog::kafka(tables.kafka.clone()).map_err(log_refused)?;
-        for topic in [BGP_CONFLICTS, SERVICE_STATUS] {
-            admin::end_offsets(&log, &topic).map_err(log_refused)?;
-        }
-        let mut records = tables.record_store.clone();
-        if records.url.is_empty() {
-            records.url = format!("sqlite://{}", at("incidents.db"));
-        }
-        let mut online = tables.online_store.clone();
-        if online.url.is_empty() {
-            online.url = format!("file://{}", at("online.redb"));
-        }
-        let mut metrics = tables.metric_store.clone();
-        if metrics.url.is_empty() {
-            metrics.url = format!("file://{}", at("metrics.redb"));
-        }
-        let records = BlockingRecordStore::connect(&records)
+        let data = &site.stream.data;
+        let topics = [BGP_CONFLICTS, SERVICE_STATUS];
+        // It writes nothing, so it needs no frames.
+        let log = EventLog::open(&tables.kafka, &schema::Config::default(), &topics)
+            .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;
+        let records = BlockingRecordStore::connect(&tables.record_store.or_in(data))
             .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
-        let online = OnlineStore::connect(&online)
+        let online = OnlineStore::connect(&tables.online_store.or_in(data))
             .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
-        let metrics = MetricStore::connect(&metrics)
+        let metrics = MetricStore::connect(&tables.metric_store.or_in(data))
             .map_err(|error| NotStarted::of(&error, error.is_transient()))?;
         let stores = Stores {
             records: records.store().clone(),
@@ -125,7 +113,7 @@ impl Service for Process {
             &site.telemetry,
         )
         .map_err(|error| match error {
-            StartError::Live(error) => log_refused(error),
+            StartError::Live(error) => NotStarted::of(&error, error.may_start_later()),
             other => NotStarted::of(&other, false),
         })?;
         let asked = records.clone();
@@ -156,10 +144,6 @@ impl Service for Process {
                 .map_err(|error| NotStarted::of(&error, false))?,
         })
     }
-}
-
-fn log_refused(error: LogError) -> NotStarted {
-    NotStarted::of(&error, error.may_start_later())
 }
 
 impl Part for AtWork {

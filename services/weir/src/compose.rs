@@ -73,18 +73,11 @@ pub(crate) struct Site {
 impl Stores {
     /// Opens, or makes, the stores that the settings name, or else those of `stream`.
     pub(crate) fn open(stream: &Stream, settings: &Settings) -> Result<Self, Failure> {
-        let or = |url: &str, scheme: &str, name: &str| match url {
-            "" => format!("{scheme}://{}", stream.dir.join(name).display()),
-            url => url.to_owned(),
-        };
-        let mut records = settings.record_store.clone();
-        records.url = or(&records.url, "sqlite", "incidents.db");
-        let mut online = settings.online_store.clone();
-        online.url = or(&online.url, "file", "online.redb");
-        let mut metrics = settings.metric_store.clone();
-        metrics.url = or(&metrics.url, "file", "metrics.redb");
-        let mut history = settings.offline_store.clone();
-        history.url = or(&history.url, "file", "history");
+        let dir = &stream.dir;
+        let records = settings.record_store.or_in(dir);
+        let online = settings.online_store.or_in(dir);
+        let metrics = settings.metric_store.or_in(dir);
+        let history = settings.offline_store.or_in(&dir.join("history"));
         Ok(Self {
             records: BlockingRecordStore::connect(&records).map_err(Failure::broken)?,
             online: OnlineStore::connect(&online).map_err(Failure::broken)?,
@@ -97,13 +90,11 @@ impl Stores {
 /// The log: a Kafka whose topics are there already, or the broker in this process, which gets them.
 fn log(site: &Site, settings: &Settings) -> Result<(EventLog, Option<Broker>), Failure> {
     if let Some(kafka) = settings.kafka() {
-        let log = EventLog::kafka(kafka.clone())
-            .map_err(Failure::unusable)?
-            .with_schemas(&settings.schema_registry)
-            .map_err(Failure::broken)?;
-        for topic in topics::ALL {
-            admin::end_offsets(&log, &topic)?;
-        }
+        let log = EventLog::open(kafka, &settings.schema_registry, &topics::ALL);
+        let log = log.map_err(|error| match error.may_start_later() {
+            true => Failure::broken(error),
+            false => Failure::unusable(error),
+        })?;
         return Ok((log, None));
     }
     let broker = Broker::start(BrokerConfig {
