@@ -188,9 +188,13 @@ fn a_sink_is_set_back_in_its_store_and_a_task_with_state_is_not() {
         assert!(told.contains("add --yes"), "{told}");
         let moved = place.prints(&[&seek[..], &["--yes"]].concat());
         assert!(moved.contains("moved; start its service again"), "{moved}");
+        let updates = weir_conflict_detector::updates::GROUP;
+        let seek = ["pipelines", "seek", updates, "--to-offset", "1", "--yes"];
+        place.prints(&[&seek[..], &["--partition", "2"]].concat());
         let url = &place.variables[1].1;
         let store = weir_record_store::RecordStore::blocking(url).unwrap();
         assert_eq!(store.position(2).unwrap(), Some(end - 3));
+        assert_eq!(store.update_position(2).unwrap(), Some(1));
         store.close();
         let group_stands = admin::committed(&place.log, group, &topics::BGP_CONFLICTS).unwrap();
         assert_eq!(group_stands[2], Some(end - 3));

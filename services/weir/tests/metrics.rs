@@ -62,7 +62,9 @@ fn shown(text: &str) -> BTreeMap<String, Known> {
                 .find(|family| shown.contains_key(*family))
                 .unwrap_or(name);
             let labels = labels.split('}').next().unwrap();
-            let names = labels.split("\",").filter_map(|pair| pair.split('=').next());
+            let names = labels
+                .split("\",")
+                .filter_map(|pair| pair.split('=').next());
             let names = names.filter(|label| *label != "le").map(str::to_owned);
             shown.get_mut(family).unwrap().labels.extend(names);
         }

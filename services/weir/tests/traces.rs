@@ -167,18 +167,28 @@ fn spans_that_no_collector_takes_are_counted_and_told_once_and_hold_up_nothing()
     let address = said
         .find_map(|line| {
             let line = line.unwrap();
-            Some(line.split_once("http://")?.1.trim_end_matches('/').to_owned())
+            Some(
+                line.split_once("http://")?
+                    .1
+                    .trim_end_matches('/')
+                    .to_owned(),
+            )
         })
         .unwrap();
     std::thread::spawn(move || said.for_each(drop));
     let told = log
-        .find_map(|line| line.ok().filter(|line| line.contains("the collector does not take traces")))
+        .find_map(|line| {
+            line.ok()
+                .filter(|line| line.contains("the collector does not take traces"))
+        })
         .unwrap();
     assert!(told.contains("127.0.0.1:9"), "{told}");
 
     let lost = || -> u64 {
         let text = metrics(&address);
-        let count = text.lines().find_map(|line| line.strip_prefix("trace_spans_lost_total "));
+        let count = text
+            .lines()
+            .find_map(|line| line.strip_prefix("trace_spans_lost_total "));
         count.map_or(0, |count| count.parse().unwrap())
     };
     // Incidents are found meanwhile, and the second batch is counted as well.
@@ -202,7 +212,11 @@ fn an_endpoint_that_is_none_and_a_ca_that_is_not_there_are_refused() {
     for (endpoint, ca, reason) in [
         ("collector:4317", None, "neither http:// nor https://"),
         ("https://127.0.0.1:9", Some("/no/such.crt"), "/no/such.crt"),
-        ("http://127.0.0.1:9", Some("/no/such.crt"), "is not https://"),
+        (
+            "http://127.0.0.1:9",
+            Some("/no/such.crt"),
+            "is not https://",
+        ),
     ] {
         let mut command = traced(endpoint, data.path());
         if let Some(ca) = ca {

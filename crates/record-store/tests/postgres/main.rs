@@ -5,6 +5,7 @@ mod crashes;
 mod database;
 mod days;
 mod refusals;
+mod server;
 mod writers;
 
 use database::Database;

@@ -27,9 +27,7 @@ fn apart(detail: &str, clock_us: Option<i64>) -> Option<Finding> {
 fn pending(detail: &str, version: i64, wanted: i64) -> Option<Finding> {
     let detail = match wanted - version {
         0 => return None,
-        ..0 => {
-            format!("{detail}: made by a newer version, which knows steps up to {wanted} no more")
-        }
+        ..0 => format!("{detail}: made by a newer version"),
         _ if version == 0 => format!("{detail}: there are none yet"),
         steps => format!("{detail}: {steps} steps behind"),
     };
@@ -132,4 +130,28 @@ pub(super) fn metrics(site: &Site) -> Finding {
 fn now_us() -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_far_from_ours_is_told_and_one_that_is_near_is_not() {
+        let far = apart("redis", Some(now_us() - 10_000_000)).unwrap();
+        assert_eq!(far.state, State::Warn);
+        assert!(far.detail.contains("-10000 ms"), "{}", far.detail);
+        assert!(apart("redis", Some(now_us() + 100_000)).is_none());
+        assert!(apart("redis", None).is_none());
+    }
+
+    #[test]
+    fn steps_that_are_missing_and_steps_of_a_newer_version_fail_with_what_helps() {
+        assert!(pending("tables", 2, 2).is_none());
+        let behind = pending("tables", 1, 3).unwrap();
+        assert!(behind.detail.contains("2 steps behind") && behind.next.contains("weir migrate"));
+        let newer = pending("tables", 4, 3).unwrap();
+        assert!(newer.detail.contains("newer") && newer.next.contains("run the version"));
+    }
 }
