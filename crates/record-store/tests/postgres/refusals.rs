@@ -3,7 +3,7 @@
 use std::{net::TcpListener, time::Instant};
 
 use sqlx::{Connection, Executor};
-use weir_record_store::{Config, RecordError, RecordStore};
+use weir_record_store::{Config, RecordError, RecordStore, conformance::incident};
 
 use crate::database::{Database, with_path};
 
@@ -120,6 +120,41 @@ async fn a_table_that_vanished_is_final() {
     assert!(error.to_string().contains("weir migrate"), "{error}");
     store.close().await;
     database.drop().await;
+}
+
+#[tokio::test]
+async fn a_table_that_was_changed_underneath_is_final_and_says_what_was_and_what_helps() {
+    for (change, named) in [
+        ("DROP COLUMN victim_asns", "victim_asns"),
+        ("ALTER COLUMN reasons TYPE text", "reasons"),
+        ("RENAME TO kept_elsewhere", "bgp_conflicts"),
+    ] {
+        let Some(database) = Database::make().await else {
+            return;
+        };
+        let store = database.store().await;
+        let (fence, _) = store.raise_fence(0).await.unwrap();
+        let mut sql = database.sql().await;
+        let change = format!("ALTER TABLE bgp_conflicts {change}");
+        sql.execute(sqlx::AssertSqlSafe(change.clone()))
+            .await
+            .unwrap();
+        sql.close().await.unwrap();
+        let rows = [incident(1, 1, "10.0.0.0/24")];
+        let error = store.record(&rows, 0, 1, fence).await.unwrap_err();
+        let text = told(&error);
+        assert!(!error.is_transient(), "{change}: {text}");
+        for word in [
+            named,
+            "put back what was changed",
+            "[record_store]",
+            "/weir_",
+        ] {
+            assert!(text.contains(word), "{change}: no `{word}` in: {text}");
+        }
+        store.close().await;
+        database.drop().await;
+    }
 }
 
 #[tokio::test]
