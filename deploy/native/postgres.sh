@@ -97,6 +97,8 @@ SMALL='
 cp -a "$1/small" "$1/kept"
 mount -t tmpfs -o size=16m,mode=700 none "$1/small"
 cp -a "$1/kept/." "$1/small"
+: >"$1/small/filler"
+chmod 666 "$1/small/filler"
 exec "$2" -D "$1/data"'
 
 only_tls() { # HOME
@@ -120,7 +122,7 @@ launch() { # NODE
   spawn "$1" "${run[@]}" unshare -Um --map-current-user --keep-caps sh -ec "$SMALL" sh "$(home)" "$(program postgres)"
   local pid _
   read -r pid _ <"$DIR/node-$1/pid"
-  fact ROOM "/proc/$pid/root$(home)/small"
+  fact ROOM "/proc/$pid/root$(home)/small/filler"
 }
 
 answers() { # NODE

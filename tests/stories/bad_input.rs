@@ -1,6 +1,9 @@
 //! Bad input: a clear message that names what, where and what was expected; nothing else is lost,
 //! nothing is corrupted.
 
+mod engines;
+mod room;
+
 use std::{fs, io::Write, net::TcpListener, path::Path};
 
 use flate2::{Compression, write::GzEncoder};

@@ -25,7 +25,7 @@ use weir_engines::{Engine, engine};
 use crate::{
     program,
     site::{Process, SERVICES},
-    told::told,
+    told::{admin_address, told},
 };
 
 /// Of the serving side; the engines have their own.
@@ -177,8 +177,7 @@ impl Guarded {
     /// Keeps what the admin port of a process answers.
     fn ask(&self, process: &Process) {
         let log = self.log(process);
-        let (_, address) = log.split_once("\"admin\":\"").unwrap();
-        let (address, _) = address.split_once('"').unwrap();
+        let address = admin_address(&log);
         for path in ["metrics", "readyz"] {
             let mut answer = ureq::get(format!("http://{address}/{path}"))
                 .call()

@@ -82,3 +82,23 @@ fn admin(command: &Command) -> String {
         .and_then(|(_, value)| value?.to_str());
     given.unwrap_or("127.0.0.1:0").to_owned()
 }
+
+/// Where a process serves its admin paths, by its log in JSON.
+pub(crate) fn admin_address(log: &str) -> &str {
+    let (_, address) = log.split_once("\"admin\":\"").unwrap();
+    address.split_once('"').unwrap().0
+}
+
+/// True when `command` can mount on a folder here; says so when it cannot.
+pub(crate) fn is_allowed(command: &[&str]) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let tried = Command::new(command[0])
+        .args(&command[1..])
+        .arg(folder.path())
+        .output();
+    let allowed = tried.is_ok_and(|output| output.status.success());
+    if !allowed {
+        eprintln!("skipped: `{}` is not allowed here", command.join(" "));
+    }
+    allowed
+}

@@ -107,8 +107,8 @@ impl Voice {
                 return false;
             }
             // The same failure comes with and without what was being done.
-            let longer = reason.contains(&last.reason);
-            if longer || last.reason.contains(reason) {
+            let longer = is_more_of(reason, &last.reason);
+            if longer || is_more_of(&last.reason, reason) {
                 if longer {
                     reason.clone_into(&mut last.reason);
                 }
@@ -173,6 +173,13 @@ impl ClientContext for Voice {
 }
 
 impl ConsumerContext for Voice {}
+
+/// At the same place the same happened, in more words or in as many.
+fn is_more_of(longer: &str, shorter: &str) -> bool {
+    let (place, more) = longer.split_once(": ").unwrap_or(("", longer));
+    let (other, less) = shorter.split_once(": ").unwrap_or(("", shorter));
+    place == other && more.contains(less)
+}
 
 /// What happened, without how long it took to happen: that differs each time.
 fn without_duration(reason: &str) -> &str {
@@ -285,11 +292,14 @@ mod tests {
         let voice = Voice::new("test");
         let refused = Trouble::Credentials;
         assert!(voice.complain("ssl://b:1: verify failed (after 3ms in state X)", refused));
-        assert!(!voice.complain("ssl://b:1: verify failed: who? (after 9ms)", refused));
+        assert!(!voice.complain(
+            "ssl://b:1: shaking hands: verify failed: who? (after 9ms)",
+            refused
+        ));
         assert!(!voice.complain("ssl://b:1: verify failed (after 8ms)", refused));
         let (reason, _) = voice.reason().unwrap();
         assert!(
-            reason.starts_with("ssl://b:1: verify failed: who? (check"),
+            reason.starts_with("ssl://b:1: shaking hands: verify failed: who? (check"),
             "{reason}"
         );
     }

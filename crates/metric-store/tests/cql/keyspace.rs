@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use scylla::client::session_builder::SessionBuilder;
+use scylla::client::{session::Session, session_builder::SessionBuilder};
 use weir_engines::{Engine, engine};
 use weir_metric_store::{Config, MetricStore};
 
@@ -35,10 +35,16 @@ impl Keyspace {
     pub(crate) fn open(&self) -> MetricStore {
         MetricStore::connect(&self.config()).unwrap()
     }
-}
 
-impl Drop for Keyspace {
-    fn drop(&mut self) {
+    /// Says one thing past the store; `{ks}` stands for the keyspace.
+    pub(crate) fn say(&self, statement: &str) {
+        let text = statement.replace("{ks}", &self.name);
+        self.ask(async |session| {
+            session.query_unpaged(text, ()).await.unwrap();
+        });
+    }
+
+    fn ask(&self, work: impl AsyncFnOnce(Session)) {
         let host = self.engine.url().trim_start_matches("cql://");
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -46,10 +52,18 @@ impl Drop for Keyspace {
             .unwrap();
         runtime.block_on(async {
             if let Ok(session) = SessionBuilder::new().known_node(host).build().await {
-                let text = format!("DROP KEYSPACE IF EXISTS {}", self.name);
-                // What is left is an empty test's keyspace: nothing depends on it.
-                drop(session.query_unpaged(text, ()).await);
+                work(session).await;
             }
+        });
+    }
+}
+
+impl Drop for Keyspace {
+    fn drop(&mut self) {
+        let text = format!("DROP KEYSPACE IF EXISTS {}", self.name);
+        self.ask(async |session| {
+            // What is left is an empty test's keyspace: nothing depends on it.
+            drop(session.query_unpaged(text, ()).await);
         });
     }
 }

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use weir_engines::engine;
 use weir_metric_store::{Config, MetricStore, MetricStoreError};
 
-use crate::keyspace::Keyspace;
+use crate::{keyspace::Keyspace, progress, row};
 
 fn refused(config: &Config) -> MetricStoreError {
     MetricStore::connect(config).err().unwrap()
@@ -98,6 +98,36 @@ fn an_authority_that_is_unknown_or_missing_is_refused() {
         ..Config::at(format!("{}/weir_secure", engine.url()))
     };
     refused(&plain);
+}
+
+#[test]
+fn a_table_that_was_changed_underneath_is_refused_with_what_helps() {
+    for (change, named) in [
+        ("ALTER TABLE {ks}.window_partials DROP measures", "measures"),
+        ("DROP TABLE {ks}.window_keys", "window_keys"),
+    ] {
+        let Some(keyspace) = Keyspace::new() else {
+            return;
+        };
+        let store = keyspace.open();
+        let fence = store.raise_fence(0).unwrap();
+        keyspace.say(change);
+        // A writer that is at work, and one that starts.
+        let written = store.put_many(&[row("k", 1, 0, 1)], progress(fence, 1));
+        let started = MetricStore::connect(&keyspace.config());
+        let again = started.and_then(|store| {
+            let fence = store.raise_fence(0)?;
+            store.put_many(&[row("k", 1, 0, 1)], progress(fence, 1))
+        });
+        for error in [written.err(), again.err()] {
+            let error = error.unwrap();
+            assert!(!error.is_transient(), "{change}: {error}");
+            let text = error.to_string();
+            for word in [named, "put back what was changed", "[metric_store]"] {
+                assert!(text.contains(word), "{change}: no `{word}` in: {text}");
+            }
+        }
+    }
 }
 
 /// An authority that signed nothing here.
