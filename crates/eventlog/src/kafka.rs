@@ -3,6 +3,7 @@
 //! What librdkafka hides is surfaced here: its log lines and its background errors go to tracing,
 //! its error codes become [`LogError`] with the question that was asked.
 
+mod commits;
 pub(crate) mod features;
 pub(crate) mod group;
 pub(crate) mod lookup;

@@ -95,26 +95,36 @@ impl Journal {
         self.length > REWRITE_FROM && self.length > self.compact.saturating_mul(4)
     }
 
-    /// Replaces everything by `entries`, durably.
+    /// Replaces everything by `entries`, durably. On failure the file is as it was, and it is not
+    /// to be tried again before the file has doubled.
     pub(crate) fn rewrite(&mut self, entries: &[Vec<u8>]) -> io::Result<()> {
         let beside = self.path.with_extension("new");
+        let outcome = self.write_anew(&beside, entries);
+        if outcome.is_err() {
+            // On a full disk it would be in the way.
+            let _ = std::fs::remove_file(&beside);
+            self.compact = self.compact.max(self.length.div_ceil(2));
+        }
+        outcome
+    }
+
+    fn write_anew(&mut self, beside: &Path, entries: &[Vec<u8>]) -> io::Result<()> {
         let bytes = frame(entries)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
-            .open(&beside)?;
+            .open(beside)?;
         file.write_all_at(MAGIC, 0)?;
         file.write_all_at(&bytes, MAGIC.len() as u64)?;
         file.sync_data()?;
-        std::fs::rename(&beside, &self.path)?;
-        sync_folder(&self.path)?;
+        std::fs::rename(beside, &self.path)?;
         self.file = file;
         self.length = (MAGIC.len() + bytes.len()) as u64;
         self.compact = self.length;
         self.dirty = false;
-        Ok(())
+        sync_folder(&self.path)
     }
 
     /// Makes what was appended durable. After a failure nothing more is taken and every sync errs,

@@ -26,6 +26,9 @@ type Groups = BTreeMap<String, BTreeMap<Place, Committed>>;
 #[derive(Debug)]
 pub(crate) struct Offsets {
     state: Mutex<(Groups, Journal)>,
+    /// Commits fail, and how many have.
+    #[cfg(test)]
+    trial: Mutex<(bool, usize)>,
 }
 
 impl Offsets {
@@ -36,6 +39,8 @@ impl Offsets {
         })?;
         Ok(Self {
             state: Mutex::new((groups, journal)),
+            #[cfg(test)]
+            trial: Mutex::default(),
         })
     }
 
@@ -46,9 +51,12 @@ impl Offsets {
             .collect();
         let mut guard = self.state.lock();
         let (groups, journal) = &mut *guard;
+        #[cfg(test)]
+        self.trial()?;
         journal.append(&entries)?;
         groups.entry(group.to_owned()).or_default().extend(rows);
-        tidy(groups, journal)
+        tidy(groups, journal);
+        Ok(())
     }
 
     pub(crate) fn get(&self, group: &str, topic: Uuid, partition: i32) -> Option<Committed> {
@@ -84,7 +92,7 @@ impl Offsets {
         entry.i8(2).text(group);
         journal.append(&[entry.into_bytes()])?;
         groups.remove(group);
-        tidy(groups, journal)?;
+        tidy(groups, journal);
         Ok(true)
     }
 
@@ -125,9 +133,11 @@ fn commit_entry(group: &str, place: &Place, committed: &Committed) -> Vec<u8> {
     entry.into_bytes()
 }
 
-fn tidy(groups: &Groups, journal: &mut Journal) -> io::Result<()> {
+/// Rewrites the journal when it has outgrown its content. What was asked for is in it already, so a
+/// failure is nothing to tell the client.
+fn tidy(groups: &Groups, journal: &mut Journal) {
     if !journal.wants_rewrite() {
-        return Ok(());
+        return;
     }
     let mut entries = Vec::new();
     for (group, rows) in groups {
@@ -136,7 +146,9 @@ fn tidy(groups: &Groups, journal: &mut Journal) -> io::Result<()> {
                 .map(|(place, row)| commit_entry(group, place, row)),
         );
     }
-    journal.rewrite(&entries)
+    if let Err(error) = journal.rewrite(&entries) {
+        tracing::warn!(%error, "the journal of committed offsets stays as long as it is");
+    }
 }
 
 fn forget_topic(groups: &mut Groups, topic: Uuid) {
@@ -177,4 +189,53 @@ fn replay(entry: &[u8], groups: &mut Groups) -> Result<(), WireError> {
 
 fn topic_id(reader: &mut Reader<'_>) -> Result<Uuid, WireError> {
     Uuid::from_slice(reader.take(16, "topic id")?).map_err(|_| WireError::Short("topic id"))
+}
+
+#[cfg(test)]
+impl Offsets {
+    /// From now on commits fail, as on a full disk, or no longer.
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.trial.lock().0 = refuse;
+    }
+
+    /// How many were refused.
+    pub(crate) fn refused(&self) -> usize {
+        self.trial.lock().1
+    }
+
+    fn trial(&self) -> io::Result<()> {
+        let mut trial = self.trial.lock();
+        if trial.0 {
+            trial.1 += 1;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_taken_though_the_journal_cannot_be_rewritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("offsets.journal");
+        // Nothing can be written here.
+        std::fs::create_dir(folder.path().join("offsets.new")).unwrap();
+        let offsets = Offsets::open(&path).unwrap();
+        let place = (Uuid::from_u128(7), 0);
+        for offset in 1..=400 {
+            let committed = Committed {
+                offset,
+                metadata: "m".repeat(4_000),
+                at: offset,
+            };
+            offsets.commit("g", vec![(place, committed)]).unwrap();
+        }
+        assert!(std::fs::metadata(&path).unwrap().len() > 1 << 20);
+        drop(offsets);
+        let offsets = Offsets::open(&path).unwrap();
+        assert_eq!(offsets.get("g", place.0, 0).unwrap().offset, 400);
+    }
 }

@@ -12,6 +12,7 @@ use super::wire::{Reader, Writer};
 use super::{BrokerConfig, request};
 
 mod codec;
+mod commits;
 mod disk;
 mod fuzz;
 mod groups;

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
@@ -16,13 +16,13 @@ use rdkafka::{
     consumer::{
         BaseConsumer, CommitMode, Consumer, ConsumerContext, base_consumer::PartitionQueue,
     },
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
     types::RDKafkaRespErr,
 };
 use weir_events::topics::Topic;
 
-use super::{REQUEST, Voice, failed, reader_config, refused, signed, trouble_of};
+use super::{REQUEST, Voice, commits::Commits, failed, reader_config, refused, signed, trouble_of};
 use crate::{
     EventLog, LogConfig, LogError, RecordRef, Trouble, batch::TRACEPARENT, error::advised,
     schema::unframe,
@@ -73,12 +73,17 @@ pub(crate) enum Decision {
 pub(crate) struct GroupContext {
     voice: Voice,
     decisions: Mutex<VecDeque<Decision>>,
+    commits: Commits,
     /// The client is being dropped: decisions are carried out at once.
     closing: AtomicBool,
 }
 
 impl ClientContext for GroupContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // The client has given up on a commit; it tells in no other way. Once is enough.
+        if facility == "COMMITFAIL" && !self.commits.refused(Instant::now()) {
+            return;
+        }
         self.voice.log(level, facility, message);
     }
 
@@ -115,13 +120,6 @@ impl ConsumerContext for GroupContext {
             }
         });
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        if let Err(error) = result {
-            // Positions in the group are for display; the next commit carries them again.
-            tracing::debug!(%error, ?offsets, "commit refused");
-        }
-    }
 }
 
 /// A member of a group, reading one topic.
@@ -141,6 +139,7 @@ impl Member {
         let context = GroupContext {
             voice: Voice::new(group),
             decisions: Mutex::default(),
+            commits: Commits::default(),
             closing: AtomicBool::new(false),
         };
         let consumer: BaseConsumer<GroupContext> = group_config(log.config(), group, membership)
@@ -256,6 +255,16 @@ impl Member {
             )
             .and_then(|()| self.consumer.resume(&list))
             .map_err(|error| failed(format!("seek {}/{partition}", self.topic.name), &error))
+    }
+
+    /// Brokers have refused a commit: none is to be sent for a while.
+    pub(crate) fn holds_commits(&self) -> bool {
+        self.consumer.context().commits.are_held()
+    }
+
+    /// True once when that is over, and the newest positions are to be committed.
+    pub(crate) fn commits_are_due(&self) -> bool {
+        self.consumer.context().commits.are_due(Instant::now())
     }
 
     /// Commits positions; waits for the broker when `now`.

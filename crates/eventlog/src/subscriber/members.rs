@@ -95,6 +95,9 @@ impl Members {
             }
             self.advance();
             self.mend();
+            if self.member.commits_are_due() {
+                self.commit_again();
+            }
             if let Some(stop_by) = *self.shared.stop_by.lock() {
                 break stop_by;
             }
@@ -225,6 +228,16 @@ impl Members {
         }
     }
 
+    /// The newest position of each partition, after a refusal.
+    fn commit_again(&self) {
+        let newest = self.running.iter();
+        let newest = newest.filter_map(|(at, running)| Some((*at, running.signal.committed()?)));
+        let positions: Vec<_> = newest.collect();
+        if let Err(error) = self.member.commit(&positions, false) {
+            tracing::debug!(group = self.group, %error, "positions not committed");
+        }
+    }
+
     fn revoke_budget(&self) -> Duration {
         let longest = Duration::from_millis(self.log.config().max_poll_interval_ms.into());
         REVOKE_BUDGET.min(longest / 5)
@@ -262,28 +275,7 @@ impl Members {
     }
 
     fn assignment(&self, partition: u32) -> Result<(Assignment, Arc<Signal>), LogError> {
-        let signal = Arc::new(Signal::new());
-        let filled = Arc::clone(&signal);
-        let queue = self.member.queue(partition, move || filled.filled())?;
-        let assignment = Assignment {
-            log: self.log.clone(),
-            topic: self.topic,
-            partition,
-            member: self.member.clone(),
-            queue,
-            signal: Arc::clone(&signal),
-            group: self.group.clone(),
-            waiting: Arc::clone(&self.shared.waiting),
-            records: metrics::counter!(
-                "pipeline_records_in_total",
-                "group" => self.group.clone(), "topic" => self.topic.name
-            ),
-            asked_again: None,
-            position: None,
-            at_end: false,
-            broken: None,
-        };
-        Ok((assignment, signal))
+        Assignment::new(&self.joining, &self.member, partition)
     }
 
     fn spawn(&mut self, assignment: Assignment, signal: Arc<Signal>) {

@@ -8,7 +8,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use weir_events::{position::TopicEpoch, topics::Topic};
 
-use super::{waiting::Waiting, watch::check_position};
+use super::{joining::Joining, waiting::Waiting, watch::check_position};
 use crate::{
     Batch, EventLog, LogError, Record,
     kafka::{
@@ -114,26 +114,56 @@ impl Signal {
 
 /// A partition that is ours until `next` says otherwise. Owned by its task's thread.
 pub struct Assignment {
-    pub(super) log: EventLog,
-    pub(super) topic: Topic,
+    log: EventLog,
+    topic: Topic,
     pub(super) partition: u32,
-    pub(super) member: Member,
-    pub(super) queue: Queue,
-    pub(super) signal: Arc<Signal>,
-    pub(super) group: String,
-    pub(super) waiting: Arc<Waiting>,
+    member: Member,
+    queue: Queue,
+    signal: Arc<Signal>,
+    group: String,
+    waiting: Arc<Waiting>,
     /// Records handed over.
-    pub(super) records: metrics::Counter,
+    records: metrics::Counter,
     /// When the client was last told to read where it was refused.
-    pub(super) asked_again: Option<Instant>,
+    asked_again: Option<Instant>,
     /// Next offset to be handed over; `None` until `resume_at`.
-    pub(super) position: Option<i64>,
-    pub(super) at_end: bool,
+    position: Option<i64>,
+    at_end: bool,
     /// Why nothing more can be read.
-    pub(super) broken: Option<LogError>,
+    broken: Option<LogError>,
 }
 
 impl Assignment {
+    /// Before the client begins to fetch the partition.
+    pub(super) fn new(
+        joining: &Joining,
+        member: &Member,
+        partition: u32,
+    ) -> Result<(Self, Arc<Signal>), LogError> {
+        let signal = Arc::new(Signal::new());
+        let filled = Arc::clone(&signal);
+        let queue = member.queue(partition, move || filled.filled())?;
+        let (group, topic) = (joining.group.clone(), joining.topic);
+        let assignment = Self {
+            log: joining.log.clone(),
+            topic,
+            partition,
+            member: member.clone(),
+            queue,
+            signal: Arc::clone(&signal),
+            records: metrics::counter!(
+                "pipeline_records_in_total", "group" => group.clone(), "topic" => topic.name
+            ),
+            group,
+            waiting: Arc::clone(&joining.shared.waiting),
+            asked_again: None,
+            position: None,
+            at_end: false,
+            broken: None,
+        };
+        Ok((assignment, signal))
+    }
+
     /// Which partition.
     #[must_use]
     pub fn partition(&self) -> u32 {
@@ -416,7 +446,9 @@ impl Assignment {
             state.committed = Some(next_offset);
             state.phase == Phase::Ours
         };
-        if ours && let Err(error) = self.member.commit(&[(self.partition, next_offset)], false) {
+        // What is held back is sent by the poll thread.
+        let sends = ours && !self.member.holds_commits();
+        if sends && let Err(error) = self.member.commit(&[(self.partition, next_offset)], false) {
             tracing::debug!(topic = self.topic.name, partition = self.partition, %error, "commit");
         }
     }

@@ -1,0 +1,91 @@
+//! The pace of a member's commits: once one was refused (the broker's disk is full), none is sent for
+//! a while that doubles, and then the newest position of every partition is. Positions in the group are
+//! for display, and the next commit carries them again; behind the last record there is no next one.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+/// After a refusal, the first time and at most; as long without one, and the next is the first again.
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(10);
+
+pub(crate) struct Commits(Mutex<Pace>);
+
+struct Pace {
+    /// Nothing is sent until then.
+    held_until: Option<Instant>,
+    /// When they were last sent again.
+    resumed: Option<Instant>,
+    /// How long the next refusal holds them.
+    wait: Duration,
+}
+
+impl Default for Commits {
+    fn default() -> Self {
+        Self(Mutex::new(Pace {
+            held_until: None,
+            resumed: None,
+            wait: FIRST,
+        }))
+    }
+}
+
+impl Commits {
+    /// The brokers have refused one; true when that is new.
+    pub(crate) fn refused(&self, now: Instant) -> bool {
+        let mut pace = self.0.lock();
+        if pace.held_until.is_some() {
+            return false;
+        }
+        let is_new = pace
+            .resumed
+            .is_none_or(|resumed| now.saturating_duration_since(resumed) > LONGEST);
+        if is_new {
+            pace.wait = FIRST;
+        }
+        pace.held_until = Some(now + pace.wait);
+        pace.wait = (pace.wait * 2).min(LONGEST);
+        is_new
+    }
+
+    /// Nothing is to be sent now.
+    pub(crate) fn are_held(&self) -> bool {
+        self.0.lock().held_until.is_some()
+    }
+
+    /// True once, when the wait after a refusal is over.
+    pub(crate) fn are_due(&self, now: Instant) -> bool {
+        let mut pace = self.0.lock();
+        let is_over = pace.held_until.take_if(|until| *until <= now).is_some();
+        if is_over {
+            pace.resumed = Some(now);
+        }
+        is_over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_hold_commits_longer_each_time_until_there_are_none() {
+        let commits = Commits::default();
+        let mut now = Instant::now();
+        assert!(!commits.are_held() && !commits.are_due(now));
+        for (turn, wait) in [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]
+            .into_iter()
+            .enumerate()
+        {
+            assert_eq!(commits.refused(now), turn == 0);
+            assert!(!commits.refused(now), "one that was under way");
+            now += Duration::from_millis(wait - 1);
+            assert!(commits.are_held() && !commits.are_due(now));
+            now += Duration::from_millis(1);
+            assert!(commits.are_due(now) && !commits.are_due(now));
+        }
+        now += LONGEST + FIRST;
+        assert!(commits.refused(now) && commits.are_due(now + FIRST));
+    }
+}
