@@ -2,13 +2,14 @@
 //!
 //! `cargo bench -p weir-eventlog --bench against_rdkafka`, on Kafka when `WEIR_ENGINE_KAFKA` or
 //! `WEIR_ENGINES` is set, else on the embedded broker. Wall time and processor time of this process,
-//! the embedded broker included; the two sides take turns.
+//! the embedded broker included; the two sides take turns. Reading counts from the first record on: our
+//! side joins a group before, the bare client is given its partitions.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
 use std::{
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -60,6 +61,22 @@ const READ: [(&str, &str); 11] = [
     ("socket.nagle.disable", "true"),
 ];
 
+/// Seconds of wall time, of processor time.
+type Spent = (f64, f64);
+
+#[derive(Clone, Copy)]
+struct Clock(Instant, f64);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now(), cpu_seconds())
+    }
+
+    fn spent(&self) -> Spent {
+        (self.0.elapsed().as_secs_f64(), cpu_seconds() - self.1)
+    }
+}
+
 struct Count(Arc<AtomicU32>);
 
 impl ClientContext for Count {}
@@ -90,17 +107,16 @@ fn main() {
     let mut spent = [[0.0; 2]; 4];
     for round in 0..ROUNDS {
         let topics = ["ours", "bare"].map(|side| topic(&bootstrap, side, round));
-        let steps: [&dyn Fn(); 4] = [
+        let steps: [&dyn Fn() -> Spent; 4] = [
             &|| publish(&log, topics[0]),
             &|| produce(&bootstrap, topics[1]),
             &|| subscribe(&log, topics[0]),
             &|| consume(&bootstrap, topics[1]),
         ];
         for (step, spent) in steps.iter().zip(&mut spent) {
-            let (start, cpu) = (Instant::now(), cpu_seconds());
-            step();
-            spent[0] += start.elapsed().as_secs_f64();
-            spent[1] += cpu_seconds() - cpu;
+            let (wall, cpu) = step();
+            spent[0] += wall;
+            spent[1] += cpu;
         }
     }
     for (what, ours, bare) in [("in", spent[0], spent[1]), ("out", spent[2], spent[3])] {
@@ -149,7 +165,8 @@ fn config(bootstrap: &str) -> ClientConfig {
     config
 }
 
-fn publish(log: &EventLog, topic: Topic) {
+fn publish(log: &EventLog, topic: Topic) -> Spent {
+    let clock = Clock::start();
     let publisher = Publisher::connect(log, PublisherOptions::default()).unwrap();
     let payload = vec![7; BYTES];
     for number in 0..MESSAGES {
@@ -158,9 +175,11 @@ fn publish(log: &EventLog, topic: Topic) {
             .unwrap();
     }
     publisher.flush(PATIENCE).unwrap();
+    clock.spent()
 }
 
-fn produce(bootstrap: &str, topic: Topic) {
+fn produce(bootstrap: &str, topic: Topic) -> Spent {
+    let clock = Clock::start();
     let mut config = config(bootstrap);
     for (key, value) in WRITE {
         config.set(key, value);
@@ -185,19 +204,21 @@ fn produce(bootstrap: &str, topic: Topic) {
     while delivered.load(Ordering::Relaxed) < MESSAGES {
         std::thread::park_timeout(Duration::from_millis(1));
     }
+    clock.spent()
 }
 
-fn subscribe(log: &EventLog, topic: Topic) {
+fn subscribe(log: &EventLog, topic: Topic) -> Spent {
     let (done, all) = mpsc::channel();
-    let seen = Arc::new(AtomicU32::new(0));
+    let (seen, clock) = (AtomicU32::new(0), OnceLock::new());
     let member = Subscriber::start(log, topic.name, topic, move |mut task| {
         task.resume_at(0)?;
         loop {
             match task.next(4_096, PATIENCE)? {
                 Next::Batch(batch) => {
+                    let clock = clock.get_or_init(Clock::start);
                     let count = u32::try_from(batch.len())?;
                     if seen.fetch_add(count, Ordering::Relaxed) + count == MESSAGES {
-                        done.send(())?;
+                        done.send(clock.spent())?;
                     }
                 }
                 Next::Idle => {}
@@ -206,11 +227,12 @@ fn subscribe(log: &EventLog, topic: Topic) {
         }
     })
     .unwrap();
-    all.recv().unwrap();
+    let spent = all.recv().unwrap();
     member.stop(PATIENCE).unwrap();
+    spent
 }
 
-fn consume(bootstrap: &str, topic: Topic) {
+fn consume(bootstrap: &str, topic: Topic) -> Spent {
     let mut config = config(bootstrap);
     config.set("group.id", topic.name);
     for (key, value) in READ {
@@ -225,12 +247,14 @@ fn consume(bootstrap: &str, topic: Topic) {
     }
     consumer.assign(&list).unwrap();
     drop(list);
-    let mut seen = 0;
+    let (mut seen, clock) = (0, OnceLock::new());
     while seen < MESSAGES {
         if let Some(Ok(_)) = consumer.poll(PATIENCE) {
+            clock.get_or_init(Clock::start);
             seen += 1;
         }
     }
+    clock.get_or_init(Clock::start).spent()
 }
 
 /// Processor time of this process, from Linux's own count.
