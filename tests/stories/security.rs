@@ -340,7 +340,8 @@ fn a_listener_off_loopback_without_authentication_refuses_to_start() {
             assert!(line.contains(word), "no {word} in: {line}");
         }
     };
-    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
+    let addresses = ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"];
+    for address in addresses {
         for (key, flag) in [("LISTEN", "--listen"), ("GRPC", "--grpc")] {
             let variable = format!("WEIR__SERVING_API__{key}");
             let line = refused("weir-serving-api", &[], &[(&variable, address)]);
@@ -349,13 +350,13 @@ fn a_listener_off_loopback_without_authentication_refuses_to_start() {
                 &[flag, address, "no token", "token_file", "127.0.0.1"],
             );
         }
-        for service in SERVICES {
-            let line = refused(service, &[], &[("WEIR__ADMIN__LISTEN", address)]);
-            named(
-                &line,
-                &["[admin] listen", address, "open = true", "127.0.0.1"],
-            );
-        }
+    }
+    for (service, address) in SERVICES.into_iter().zip(addresses.into_iter().cycle()) {
+        let line = refused(service, &[], &[("WEIR__ADMIN__LISTEN", address)]);
+        named(
+            &line,
+            &["[admin] listen", address, "open = true", "127.0.0.1"],
+        );
     }
     let local = |flag| [flag, "127.0.0.1:0"];
     for (flag, words) in [

@@ -207,6 +207,19 @@ mod tests {
     const LONG: Duration = Duration::from_secs(20);
 
     #[test]
+    fn others_reach_it_only_where_it_was_said_that_they_may() {
+        let of = |listen: &str, open| Config {
+            listen: Some(listen.parse().unwrap()),
+            open,
+        };
+        assert!(Config::default().check().is_ok());
+        assert!(of("127.0.0.2:9101", false).check().is_ok());
+        assert!(of("0.0.0.0:9101", false).check().is_err());
+        assert!(of("[2001:db8::1]:9101", false).check().is_err());
+        assert!(of("0.0.0.0:9101", true).check().is_ok());
+    }
+
+    #[test]
     fn readiness_is_503_with_the_reasons_until_all_parts_are_ready() {
         let health = Health::new();
         let detector = health.register("detector");

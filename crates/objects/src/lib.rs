@@ -82,9 +82,14 @@ impl Objects {
     /// A setting that cannot work, a folder that cannot be made, a bucket that is missing, refuses
     /// us, or (transient) does not answer within `connect_timeout_ms`.
     pub fn connect(config: &Config) -> Result<Self, ObjectsError> {
-        let objects = Self::prepare(config)?;
-        objects.check()?;
-        Ok(objects)
+        // With few retries, so that the reason comes before the time is over.
+        let soon = config.retry_ms.min(config.connect_timeout_ms / 4);
+        Self::prepare(&Config {
+            retry_ms: soon,
+            ..config.clone()
+        })?
+        .check()?;
+        Self::prepare(config)
     }
 
     /// As [`Objects::prepare`]; `None` when no URL is set.

@@ -126,7 +126,7 @@ async fn a_table_that_vanished_is_final() {
 async fn a_table_that_was_changed_underneath_is_final_and_says_what_was_and_what_helps() {
     for (change, named) in [
         ("DROP COLUMN victim_asns", "victim_asns"),
-        ("ALTER COLUMN reasons TYPE text", "reasons"),
+        ("ALTER COLUMN reasons TYPE bigint USING 0", "reasons"),
         ("RENAME TO kept_elsewhere", "bgp_conflicts"),
     ] {
         let Some(database) = Database::make().await else {
