@@ -120,6 +120,8 @@ impl Context {
         stats.broken_files = self.notes.broken_files();
         stats.warnings = self.notes.warnings();
         self.shown.show(stats);
+        metrics::counter!("ingest_messages_total").absolute(stats.messages);
+        metrics::counter!("ingest_elements_total").absolute(stats.elements);
         self.status.set("elements_in", 0, stats.elements);
         self.status.set("elements_out", 0, stats.elements_out);
         self.status.set("copies", 0, stats.copies);

@@ -9,9 +9,13 @@
 use std::{
     collections::HashMap,
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc::{self, Receiver, Sender},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Receiver, Sender},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,7 +26,13 @@ use opentelemetry_proto::tonic::{
     },
     trace::v1::Span,
 };
-use tonic::{Request, Response, Status, transport::server::TcpIncoming};
+use tonic::{
+    Request, Response, Status,
+    transport::{Identity, ServerTlsConfig, server::TcpIncoming},
+};
+
+/// Every emission is traced here, which is a load: two at once would lose spans to each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -49,19 +59,27 @@ impl TraceService for Collector {
     }
 }
 
-/// Its address and what it receives; it goes with the runtime.
-fn collect(runtime: &tokio::runtime::Runtime) -> (String, Receiver<Span>) {
+/// Its address and what it receives; it goes with the runtime. With a certificate it speaks TLS.
+fn collect(
+    runtime: &tokio::runtime::Runtime,
+    identity: Option<Identity>,
+) -> (SocketAddr, Receiver<Span>) {
     let (sender, spans) = mpsc::channel();
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .unwrap();
     let address = listener.local_addr().unwrap();
+    let mut server = tonic::transport::Server::builder();
+    if let Some(identity) = identity {
+        let tls = ServerTlsConfig::new().identity(identity);
+        server = server.tls_config(tls).unwrap();
+    }
     runtime.spawn(
-        tonic::transport::Server::builder()
+        server
             .add_service(TraceServiceServer::new(Collector(sender)))
             .serve_with_incoming(TcpIncoming::from(listener)),
     );
-    (format!("http://{address}"), spans)
+    (address, spans)
 }
 
 struct Weir(Child);
@@ -83,10 +101,10 @@ fn names(seen: &HashMap<Vec<u8>, Span>) -> HashMap<&str, usize> {
 }
 
 /// The scenario, traced to `endpoint`; every emission begins a trace.
-fn traced(endpoint: &str, data: &std::path::Path) -> Command {
+fn traced(endpoint: &str, data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     command
-        .args(["--source", "scenario", "--speed", "600x"])
+        .args(["--source", "scenario", "--speed", "200x"])
         .args(["--listen", "127.0.0.1:0", "--grpc", "127.0.0.1:0"])
         .args(["--broker", "127.0.0.1:0", "--data"])
         .arg(data)
@@ -98,8 +116,10 @@ fn traced(endpoint: &str, data: &std::path::Path) -> Command {
 
 #[test]
 fn one_trace_goes_from_the_first_byte_to_the_stored_incident() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let (endpoint, spans) = collect(&runtime);
+    let (address, spans) = collect(&runtime, None);
+    let endpoint = format!("http://{address}");
     let data = tempfile::tempdir().unwrap();
     let child = traced(&endpoint, data.path()).spawn().unwrap();
     let _weir = Weir(child);
@@ -155,6 +175,7 @@ fn metrics(address: &str) -> String {
 
 #[test]
 fn spans_that_no_collector_takes_are_counted_and_told_once_and_hold_up_nothing() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let data = tempfile::tempdir().unwrap();
     let mut child = traced("http://127.0.0.1:9", data.path())
         .stdout(Stdio::piped())
@@ -226,4 +247,51 @@ fn an_endpoint_that_is_none_and_a_ca_that_is_not_there_are_refused() {
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && text.contains(reason), "{text}");
     }
+}
+
+/// A certificate for 127.0.0.1 that vouches for itself, and its key, by OpenSSL's program.
+fn certificate(folder: &Path) -> Identity {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"])
+        .args(["-pkeyopt", "ec_paramgen_curve:P-256"])
+        .args(["-subj", "/CN=collector", "-keyout", "key", "-out", "ca"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let read = |name| std::fs::read(folder.join(name)).unwrap();
+    Identity::from_pem(read("ca"), read("key"))
+}
+
+#[test]
+fn a_collector_behind_tls_is_reached_by_its_own_ca_and_by_no_other() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (address, spans) = collect(&runtime, Some(certificate(folder.path())));
+    let endpoint = format!("https://{address}");
+
+    let data = tempfile::tempdir().unwrap();
+    let trusted = traced(&endpoint, data.path())
+        .env("WEIR__TELEMETRY__OTLP_CA", folder.path().join("ca"))
+        .spawn()
+        .unwrap();
+    let trusted = Weir(trusted);
+    assert!(!spans.recv_timeout(PATIENCE).unwrap().name.is_empty());
+    drop(trusted);
+    while spans.recv_timeout(Duration::ZERO).is_ok() {}
+
+    // The system's CAs do not vouch for it.
+    let data = tempfile::tempdir().unwrap();
+    let mut child = traced(&endpoint, data.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    let _strange = Weir(child);
+    let away = |line: &String| line.contains("the collector does not take traces");
+    assert!(log.any(|line| line.as_ref().is_ok_and(away)));
+    assert!(spans.try_recv().is_err(), "it trusted a stranger");
 }

@@ -19,6 +19,8 @@ use opentelemetry_sdk::{
 
 /// Spans that wait for the collector; more are lost.
 const QUEUE: usize = 16_384;
+/// Spans of one export.
+const BATCH: usize = 2_048;
 /// Between two exports.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,7 @@ impl Queue {
         // Never full before our own bound, where what is lost is counted.
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(QUEUE)
+            .with_max_export_batch_size(BATCH)
             .with_scheduled_delay(EVERY)
             .build();
         let batches = BatchSpanProcessor::builder(counted)
