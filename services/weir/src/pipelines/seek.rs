@@ -47,6 +47,7 @@ enum Holder {
 /// A sink's store, open.
 enum Store {
     Records(BlockingRecordStore),
+    Updates(BlockingRecordStore),
     Online(OnlineStore),
     Metrics(MetricStore),
 }
@@ -89,11 +90,17 @@ fn holder(settings: &Settings, group: &str) -> Result<Holder, Failure> {
             Ok(())
         }
     };
-    if group == weir_conflict_detector::WRITER_GROUP {
+    let records = || {
         named(&settings.record_store.url, "record_store")?;
-        let store = BlockingRecordStore::connect(&settings.record_store);
-        let store = Store::Records(store.map_err(Failure::broken)?);
+        BlockingRecordStore::connect(&settings.record_store).map_err(Failure::broken)
+    };
+    if group == weir_conflict_detector::WRITER_GROUP {
+        let store = Store::Records(records()?);
         return Ok(Holder::Store(store, topics::BGP_CONFLICTS.name));
+    }
+    if group == weir_conflict_detector::updates::GROUP {
+        let store = Store::Updates(records()?);
+        return Ok(Holder::Store(store, topics::BGP_UPDATES.name));
     }
     if group == weir_feature_materializer::ONLINE_GROUP {
         named(&settings.online_store.url, "online_store")?;
@@ -240,6 +247,7 @@ impl Store {
     fn position(&self, partition: u32) -> Result<Option<i64>, Failure> {
         match self {
             Self::Records(store) => store.position(partition).map_err(Failure::broken),
+            Self::Updates(store) => store.update_position(partition).map_err(Failure::broken),
             Self::Online(store) => store.position(partition).map_err(Failure::broken),
             Self::Metrics(store) => store.position(partition).map_err(Failure::broken),
         }
@@ -253,6 +261,14 @@ impl Store {
                 let (fence, _) = store.raise_fence(partition).map_err(Failure::broken)?;
                 store
                     .record(&[], partition, next_offset, fence)
+                    .map_err(Failure::broken)
+            }
+            Self::Updates(store) => {
+                let raised = store.raise_update_fence(partition);
+                let (fence, _) = raised.map_err(Failure::broken)?;
+                store
+                    .record_updates(&[], partition, next_offset, fence)
+                    .map(drop)
                     .map_err(Failure::broken)
             }
             Self::Online(store) => {
