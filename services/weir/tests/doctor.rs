@@ -224,7 +224,7 @@ fn a_topic_with_another_number_of_partitions_fails() {
 }
 
 #[test]
-fn a_checkpoint_that_the_log_no_longer_holds_fails_and_one_that_will_soon_be_deleted_too() {
+fn a_checkpoint_that_is_older_than_the_retention_of_its_topic_fails() {
     let (_folder, broker, log, named) = broker();
     admin::ensure_topics(&log, TopicEpoch(1)).unwrap();
     let publisher = Publisher::connect(&log, PublisherOptions::default()).unwrap();

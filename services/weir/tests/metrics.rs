@@ -1,10 +1,6 @@
 //! What a running `weir` shows at `/metrics` is what `docs/metrics.md` says: names, types, labels.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

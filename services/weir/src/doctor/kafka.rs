@@ -117,12 +117,11 @@ pub(super) fn retention(site: &Site) -> Finding {
                 let Some(next) = next else { continue };
                 let (first, end) = admin::range(log, topic.name, partition)?;
                 let place = format!("{group} at {}/{partition} offset {next}", topic.name);
-                if next < first {
-                    lost.push(format!("{place}, kept from {first}"));
-                } else if next < end && keeps.is_due(partition, next) {
-                    failing.push(place);
-                } else if next < end && keeps.is_old(partition, next) {
-                    old.push(place);
+                match keeps.judge(partition, next, (first, end)) {
+                    Kept::Long => {}
+                    Kept::PastHalf => old.push(place),
+                    Kept::Due => failing.push(place),
+                    Kept::Lost => lost.push(format!("{place}, kept from {first}")),
                 }
             }
         }
@@ -180,17 +179,70 @@ impl Keeps {
         })
     }
 
-    fn is_due(&self, partition: u32, next: i64) -> bool {
-        is_below(self.due.as_deref(), partition, next)
+    /// Of what a group needs next, in a partition that holds `first` to `end`.
+    fn judge(&self, partition: u32, next: i64, (first, end): (i64, i64)) -> Kept {
+        let below = |bounds: &Option<Vec<_>>| is_below(bounds.as_deref(), partition, next);
+        if next < first {
+            Kept::Lost
+        } else if next >= end {
+            // Whatever is deleted, it was read.
+            Kept::Long
+        } else if below(&self.due) {
+            Kept::Due
+        } else if below(&self.old) {
+            Kept::PastHalf
+        } else {
+            Kept::Long
+        }
     }
+}
 
-    fn is_old(&self, partition: u32, next: i64) -> bool {
-        is_below(self.old.as_deref(), partition, next)
-    }
+/// How safe a record is from the retention of its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Long,
+    /// Older than half of it.
+    PastHalf,
+    /// Older than it.
+    Due,
+    /// Gone.
+    Lost,
 }
 
 fn is_below(bounds: Option<&[Option<i64>]>, partition: u32, next: i64) -> bool {
     bounds
         .and_then(|bounds| bounds.get(partition as usize))
         .is_some_and(|bound| bound.is_none_or(|bound| next < bound))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_lost_due_past_half_or_safe_by_its_offset() {
+        let keeps = Keeps {
+            due: Some(vec![Some(20), None]),
+            old: Some(vec![Some(30), None]),
+        };
+        for (partition, next, wanted) in [
+            (0, 9, Kept::Lost),
+            (0, 10, Kept::Due),
+            (0, 19, Kept::Due),
+            (0, 20, Kept::PastHalf),
+            (0, 30, Kept::Long),
+            // Every record of it is older.
+            (1, 39, Kept::Due),
+            (1, 40, Kept::Long),
+        ] {
+            let found = keeps.judge(partition, next, (10, 40));
+            assert_eq!(found, wanted, "{partition} at {next}");
+        }
+        let for_ever = Keeps {
+            due: None,
+            old: None,
+        };
+        assert_eq!(for_ever.judge(0, 10, (10, 40)), Kept::Long);
+        assert_eq!(for_ever.judge(0, 9, (10, 40)), Kept::Lost);
+    }
 }
