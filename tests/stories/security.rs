@@ -2,7 +2,7 @@
 //!
 //! | check | shown by |
 //! |---|---|
-//! | SCRAM-SHA-256 and -512, without and with TLS (4); PLAIN; the super user | `crates/eventlog/tests/kafka/security.rs`, `scram_and_plain_..` |
+//! | SCRAM-SHA-256 and -512 and PLAIN, each without and with TLS; the super user | `crates/eventlog/tests/kafka/security.rs`, `scram_and_plain_..` |
 //! | a client certificate from PEM files; by `KAFKA_SSL_*` alone | the same, `a_client_certificate_..`, `the_variables_..` |
 //! | a client certificate from PEM strings | not offered: a setting names a file, so that no key stands among settings |
 //! | refused: wrong password, no ACL, unknown authority, no certificate of ours | the same, `a_wrong_..`, `a_missing_acl_..`, `an_unknown_..`, `a_client_without_..` |
