@@ -131,11 +131,7 @@ const CHECKS: [Check; 14] = [
     ("kafka", "lag", kafka::lag),
     ("kafka", "dead-letters", kafka::dead_letters),
     ("schema_registry", "subjects", registry::subjects),
-    (
-        "schema_registry",
-        "compatibility",
-        registry::compatibility,
-    ),
+    ("schema_registry", "compatibility", registry::compatibility),
     ("record_store", "tables", stores::records),
     ("online_store", "server", stores::online),
     ("metric_store", "server", stores::metrics),
