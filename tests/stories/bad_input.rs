@@ -1,6 +1,7 @@
 //! Bad input: a clear message that names what, where and what was expected; nothing else is lost,
 //! nothing is corrupted.
 
+mod between;
 mod engines;
 mod room;
 

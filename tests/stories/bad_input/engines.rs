@@ -1,13 +1,7 @@
 //! What a person reads when an engine is not as it should be: for each engine and each mistake one line that
 //! says what, where, and what to do. A service whose settings are wrong ends; one that may yet be helped waits.
 
-use std::{
-    io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
-    process::Command,
-    sync::OnceLock,
-    thread,
-};
+use std::{process::Command, sync::OnceLock, thread};
 
 use weir_engines::{Engine, engine, own_engine};
 use weir_eventlog::{
@@ -15,6 +9,7 @@ use weir_eventlog::{
     admin::{self, Desired, Step},
 };
 
+use super::between::{asked_for_tls, before, in_a_group};
 use crate::{program, site::Process, told::told};
 
 /// A password that is not right, and must not be told.
@@ -275,7 +270,7 @@ fn an_expired_certificate_is_named_with_the_setting_to_look_at() {
     // One listener shows a certificate that is out of date; whoever begins with TLS meets it there.
     let (expired, ca) = (kafka.get("EXPIRED").unwrap(), kafka.get("CA").unwrap());
     let https = format!("https://{expired}");
-    let postgres = asked_for_tls(expired);
+    let postgres = format!("localhost:{}", before(expired, asked_for_tls));
     told_each(vec![
         waits(
             INGEST,
@@ -327,29 +322,43 @@ fn an_expired_certificate_is_named_with_the_setting_to_look_at() {
     ]);
 }
 
-/// PostgreSQL is first asked whether it speaks TLS: says yes, and passes everything on.
-fn asked_for_tls(target: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let target = target.to_owned();
-    thread::spawn(move || {
-        for client in listener.incoming().flatten() {
-            let target = target.clone();
-            // Errors of a connection are its client's to notice.
-            thread::spawn(move || pass_on(client, &target));
-        }
-    });
-    format!("localhost:{}", address.port())
-}
-
-fn pass_on(mut client: TcpStream, target: &str) -> io::Result<()> {
-    client.read_exact(&mut [0; 8])?;
-    client.write_all(b"S")?;
-    let server = TcpStream::connect(target)?;
-    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
-    thread::spawn(move || io::copy(&mut from, &mut to));
-    let (mut from, mut to) = (server, client);
-    io::copy(&mut from, &mut to).map(drop)
+#[test]
+fn a_definition_that_was_changed_in_the_registry_is_named_with_what_helps() {
+    let Some(registry) = engine("registry") else {
+        return;
+    };
+    let (place, path) = registry
+        .url()
+        .trim_start_matches("http://")
+        .split_once('/')
+        .unwrap();
+    let url = format!("http://localhost:{}/{path}", before(place, in_a_group));
+    let other = "syntax = \"proto3\"; package weir.v1; message Peer { string asn = 2; }";
+    let ask = |method: &str, path: &str, body: serde_json::Value| {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{url}/{path}"))
+            .header("Content-Type", "application/vnd.schemaregistry.v1+json")
+            .body(body.to_string());
+        ureq::run(request.unwrap()).unwrap();
+    };
+    let definition = serde_json::json!({ "schemaType": "PROTOBUF", "schema": other });
+    ask(
+        "POST",
+        "subjects/weir%2Fv1%2Fnet.proto/versions",
+        definition,
+    );
+    let full = serde_json::json!({ "compatibility": "FULL_TRANSITIVE" });
+    ask("PUT", "config/weir%2Fv1%2Fnet.proto", full);
+    told_each(vec![ends(
+        INGEST,
+        [(REGISTRY, &url)],
+        &[
+            "registry",
+            "refuses our definition of weir/v1/net.proto",
+            "changes by adding fields",
+        ],
+    )]);
 }
 
 #[test]
