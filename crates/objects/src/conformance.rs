@@ -22,6 +22,20 @@ pub fn all(objects: &Objects) {
     a_big_object_goes_in_parts_and_comes_back_whole(objects);
     a_big_object_that_is_given_up_never_was(objects);
     a_new_object_that_is_written_bit_by_bit_appears_once(objects);
+    streams_under_one_url_do_not_meet(objects);
+}
+
+pub fn streams_under_one_url_do_not_meet(objects: &Objects) {
+    let streams = ["live", "other", "li/ve", ".."].map(|stream| objects.of_stream(stream));
+    for stream in &streams {
+        assert_eq!(stream.list("").unwrap(), []);
+        assert!(stream.put_new("state/one", "1").unwrap());
+        let [listed] = stream.list("state").unwrap().try_into().unwrap();
+        assert_eq!(listed.name, "state/one");
+    }
+    for stream in &streams {
+        stream.delete("state/one").unwrap();
+    }
 }
 
 pub fn what_is_put_is_given_back_and_overwritten(objects: &Objects) {

@@ -39,12 +39,12 @@ pub struct Listed {
 #[derive(Clone)]
 pub struct Objects {
     inner: Arc<Inner>,
+    /// Before every name.
+    prefix: Path,
 }
 
 struct Inner {
     store: Arc<dyn ObjectStore>,
-    /// Before every name.
-    prefix: Path,
     /// For errors: the folder, or the bucket and its endpoint.
     place: String,
     connect_within: Duration,
@@ -122,9 +122,9 @@ impl Objects {
                 source,
             })?;
         Ok(Self {
+            prefix,
             inner: Arc::new(Inner {
                 store,
-                prefix,
                 place,
                 connect_within: Duration::from_millis(config.connect_timeout_ms),
                 runtime: Some(runtime),
@@ -140,7 +140,7 @@ impl Objects {
     pub fn check(&self) -> Result<(), ObjectsError> {
         use futures_util::StreamExt;
         self.wait(async {
-            let mut list = self.inner.store.list(Some(&self.inner.prefix));
+            let mut list = self.inner.store.list(Some(&self.prefix));
             let first = tokio::time::timeout(self.inner.connect_within, list.next());
             match first.await {
                 Ok(Some(Err(error))) => Err(self.failed("be asked for its objects", error)),
@@ -152,6 +152,16 @@ impl Objects {
                 }),
             }
         })
+    }
+
+    /// Those in one folder of these, whose name may hold anything: what two streams keep under one
+    /// URL does not meet.
+    #[must_use]
+    pub fn of_stream(&self, stream: &str) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            prefix: self.prefix.clone().join(stream),
+        }
     }
 
     /// The folder, or the bucket and its endpoint: for logs. Never a secret.
@@ -310,15 +320,14 @@ impl Objects {
     }
 
     fn path(&self, name: &str) -> Path {
-        self.inner
-            .prefix
+        self.prefix
             .parts()
             .chain(Path::from(name).parts())
             .collect()
     }
 
     fn name(&self, location: &Path) -> String {
-        let below = location.prefix_match(&self.inner.prefix);
+        let below = location.prefix_match(&self.prefix);
         below.map_or_else(
             || location.to_string(),
             |parts| parts.collect::<Path>().to_string(),

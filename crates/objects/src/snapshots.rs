@@ -34,7 +34,7 @@ pub type Encode = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
 /// Where the snapshots of one task go.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// Among which objects.
+    /// Among which objects: those of one stream.
     pub objects: Objects,
     /// Their folder: `<service>/<topic>/<partition>`.
     pub folder: String,
@@ -117,6 +117,12 @@ impl Snapshots {
         }
         self.given = Instant::now();
         self.last = position;
+    }
+
+    /// Position of the newest one that is known to be there.
+    #[must_use]
+    pub fn there(&self) -> Option<i64> {
+        (!self.busy && !self.failed).then_some(self.last)
     }
 
     /// The end of a task: waits for the one that is on its way, gives the last state if there is a

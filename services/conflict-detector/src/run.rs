@@ -116,7 +116,10 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
                 config: config.clone(),
                 bogons: bogons.clone(),
                 checkpoints: parts.checkpoints.clone(),
-                copies: parts.copies.clone(),
+                copies: parts
+                    .copies
+                    .as_ref()
+                    .map(|all| all.of_stream(&parts.stream)),
                 log: parts.log.clone(),
                 publisher,
                 dead_letters: DeadLetters::new(plain.clone(), "conflict-detector"),

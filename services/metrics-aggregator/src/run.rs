@@ -67,7 +67,10 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, LogError> {
         board: board.clone(),
         config: config.clone(),
         state: parts.state.clone(),
-        copies: parts.copies.clone(),
+        copies: parts
+            .copies
+            .as_ref()
+            .map(|all| all.of_stream(&parts.stream)),
     };
     let writer = {
         let writer = WindowWriter {

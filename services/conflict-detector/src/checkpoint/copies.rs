@@ -1,8 +1,8 @@
 //! Copies of the checkpoints of one partition among the objects, for a machine without this disk.
 //!
 //! ```text
-//! conflict-detector/bgp-updates/<partition>/shards/<sha256, 32 hex digits>
-//! conflict-detector/bgp-updates/<partition>/manifests/<p0, 20 digits>-<round>.json
+//! <stream>/conflict-detector/bgp-updates/<partition>/shards/<sha256, 32 hex digits>
+//! <stream>/conflict-detector/bgp-updates/<partition>/manifests/<p0, 20 digits>-<round>.json
 //! ```
 //! Shards first, then the manifest, put only where there is none. The greatest P0 is the newest, so
 //! a writer that was overtaken changes nothing (docs/detector.md 17).
