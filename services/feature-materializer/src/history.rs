@@ -3,12 +3,13 @@
 //! The range of offsets of a file is in the ledger before the file, and the position behind it
 //! after: a writer that died in between reads the same range again and writes the same bytes to
 //! the same name. Rows that the materializer published twice are dropped by the last version of
-//! their entity.
+//! their entity. A writer on another machine does the same by what is in `copies.rs`.
 
+mod copies;
 mod ledger;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -24,10 +25,14 @@ use weir_events::{
 };
 use weir_features::{FeatureRow, FeatureView};
 use weir_lifecycle::{Outlet, crash_point};
+use weir_objects::{Objects, ObjectsError};
 use weir_offline_store::{OfflineStore, OfflineStoreError, OffsetRange};
 
-use self::ledger::Ledger;
 pub use self::ledger::LedgerError;
+use self::{
+    copies::{Copies, Ranges, ends},
+    ledger::Ledger,
+};
 use crate::{config::Config, online::decode, task::ACKNOWLEDGED_WITHIN};
 
 const SILENCE: Duration = Duration::from_millis(200);
@@ -39,6 +44,8 @@ pub(crate) struct HistoryWriter {
     pub(crate) store: OfflineStore,
     pub(crate) outlet: Outlet,
     pub(crate) ledger: PathBuf,
+    /// Where what other machines need goes; none = nowhere.
+    pub(crate) copies: Option<Objects>,
     pub(crate) publisher: Publisher,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) board: StatusBoard,
@@ -50,6 +57,7 @@ impl HistoryWriter {
         let partition = assignment.partition();
         let ledger = Ledger::open(&self.ledger)?;
         let fence = ledger.raise_fence(partition)?;
+        let (copies, mut ranges) = self.bring(&ledger, &assignment)?.unzip();
         let standing = ledger.standing(partition)?;
         let start = match standing.next_offset {
             Some(position) => position,
@@ -57,7 +65,13 @@ impl HistoryWriter {
         };
         // A promised range that the log no longer holds whole cannot be written again.
         let (first, end) = assignment.log_range()?;
-        if let Some(position) = standing.range_end.filter(|position| *position > end) {
+        let ranges = ranges.get_or_insert_default();
+        if let Some(promised) = standing.range_end {
+            // What was said for all writers comes first.
+            ranges.entry(start).or_insert(promised);
+        }
+        let ends = ends(start, ranges);
+        if let Some(position) = ends.back().copied().filter(|position| *position > end) {
             return Err(Box::new(LogError::OutOfRange {
                 topic: FEATURE_ROWS.name.to_owned(),
                 partition,
@@ -76,7 +90,8 @@ impl HistoryWriter {
             partition,
             start,
             next: start,
-            must_end: standing.range_end,
+            ends,
+            copies,
             versions: ledger.versions(partition)?,
             ledger,
             rows: Vec::new(),
@@ -94,16 +109,30 @@ impl HistoryWriter {
                 }
                 Next::Idle => {
                     let silent = assignment.at_end() && quiet.elapsed() >= idle;
-                    !(silent && pile.must_end.is_none()) || pile.flush(&assignment)?
+                    !(silent && pile.ends.is_empty()) || pile.flush(&assignment)?
                 }
                 // What is piled up stays in the log.
-                Next::Revoked | Next::Lost => false,
+                Next::Revoked => {
+                    pile.finish_copies();
+                    false
+                }
+                Next::Lost => false,
             };
             if !goes_on || (pile.is_due() && !pile.flush(&assignment)?) {
                 self.board.forget(FEATURE_ROWS.name, partition);
                 return Ok(());
             }
         }
+    }
+
+    fn bring(
+        &self,
+        ledger: &Ledger,
+        assignment: &Assignment,
+    ) -> Result<Option<(Copies, Ranges)>, LedgerError> {
+        let every = Duration::from_secs(self.config.snapshot_seconds);
+        let bring = |objects| Copies::bring(objects, ledger, &self.ledger, assignment, every);
+        self.copies.as_ref().map(bring).transpose()
     }
 }
 
@@ -115,8 +144,9 @@ struct Pile<'a> {
     partition: u32,
     start: i64,
     next: i64,
-    /// End of a range that was promised before a crash.
-    must_end: Option<i64>,
+    /// Ends of files that were promised, or written by another machine, and are not passed yet.
+    ends: VecDeque<i64>,
+    copies: Option<Copies>,
     /// Last version of each `view/entity` that is in the history or the pile.
     versions: FxHashMap<String, Version>,
     changed: FxHashMap<String, Version>,
@@ -129,6 +159,18 @@ impl Pile<'_> {
     /// False = the partition was taken away.
     fn take(&mut self, batch: &Batch, assignment: &Assignment) -> Result<bool, TaskError> {
         for record in batch.iter() {
+            // A record that belonged before it may be gone by now.
+            while let Some(end) = self
+                .ends
+                .front()
+                .copied()
+                .filter(|end| *end <= record.offset)
+            {
+                self.next = end;
+                if !self.flush(assignment)? {
+                    return Ok(false);
+                }
+            }
             self.add(&record)?;
             if self.is_full() && !self.flush(assignment)? {
                 return Ok(false);
@@ -179,21 +221,22 @@ impl Pile<'_> {
     }
 
     fn is_full(&self) -> bool {
-        match self.must_end {
-            Some(end) => self.next >= end,
+        match self.ends.front() {
+            Some(end) => self.next >= *end,
             None => self.rows.len() >= self.of.config.history_rows.max(1),
         }
     }
 
     fn is_due(&self) -> bool {
         let limit = Duration::from_secs(self.of.config.history_seconds);
-        self.must_end.is_none() && self.next > self.start && self.since.elapsed() >= limit
+        self.ends.is_empty() && self.next > self.start && self.since.elapsed() >= limit
     }
 
     /// Writes what is piled up; false = the partition was taken away while the store was.
     fn flush(&mut self, assignment: &Assignment) -> Result<bool, TaskError> {
         self.since = Instant::now();
         if self.next == self.start {
+            self.pass_ends();
             return Ok(true);
         }
         self.of.publisher.flush(ACKNOWLEDGED_WITHIN)?;
@@ -204,7 +247,9 @@ impl Pile<'_> {
         };
         let rows = std::mem::take(&mut self.rows);
         if !rows.is_empty() {
-            self.ledger.promise(self.partition, range.end, self.fence)?;
+            if !self.promise(range, assignment)? {
+                return Ok(false);
+            }
             crash_point("history.range.written");
             let mut by_view: BTreeMap<String, Vec<FeatureRow>> = BTreeMap::new();
             for row in rows {
@@ -232,10 +277,44 @@ impl Pile<'_> {
         crash_point("history.commit.after");
         self.changed.clear();
         self.start = self.next;
-        self.must_end = None;
+        self.pass_ends();
+        if let Some(copies) = &mut self.copies {
+            copies.kept(&self.ledger, self.next)?;
+        }
         let board = &self.of.board;
         board.position(FEATURE_ROWS.name, self.partition, self.next, self.next);
         board.set("rows_out", self.partition, self.written);
         Ok(true)
+    }
+
+    /// Keeps the range of a file before the file; false = the partition was taken away meanwhile.
+    fn promise(&self, range: OffsetRange, assignment: &Assignment) -> Result<bool, TaskError> {
+        if let Some(copies) = &self.copies {
+            let partition = self.partition;
+            let ours = self.of.outlet.insist(
+                ObjectsError::is_transient,
+                |wait| assignment.pause(wait),
+                || copies.promise(range),
+            )?;
+            match ours {
+                Some(true) => {}
+                Some(false) => return Err(Box::new(LedgerError::Fenced { partition })),
+                None => return Ok(false),
+            }
+        }
+        self.ledger.promise(self.partition, range.end, self.fence)?;
+        Ok(true)
+    }
+
+    fn pass_ends(&mut self) {
+        while self.ends.front().is_some_and(|end| *end <= self.next) {
+            self.ends.pop_front();
+        }
+    }
+
+    fn finish_copies(&mut self) {
+        if let Some(copies) = self.copies.take() {
+            copies.finish(&self.ledger, self.start);
+        }
     }
 }

@@ -74,6 +74,8 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
         [GROUP, ONLINE_GROUP, HISTORY_GROUP].map(|group| board(group.trim_start_matches("weir-")));
     let [own, online, history] = boards.clone();
 
+    let copies = place.copies.as_ref();
+    let copies = copies.map(|all| all.of_stream(&place.stream));
     // One publisher each: a sink waits only for what it has put aside itself.
     let connect = || Publisher::connect(log, PublisherOptions::default());
     let publisher = connect()?;
@@ -84,7 +86,7 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
         publisher,
         board: own,
         folder: place.state.clone(),
-        copies: place.copies.clone(),
+        copies: copies.clone(),
     };
     let publisher = connect()?;
     let online = OnlineWriter {
@@ -101,6 +103,7 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
         store: place.history,
         outlet: Outlet::new("offline-store", place.health.register("offline-store")),
         ledger: place.state.join("history.redb"),
+        copies,
         dead_letters: DeadLetters::new(publisher.clone(), HISTORY_GROUP),
         publisher,
         board: history,

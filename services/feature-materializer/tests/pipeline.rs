@@ -24,6 +24,7 @@ use weir_events::{
 use weir_feature_materializer::{Config, Place, Running, start, views};
 use weir_features::{FeatureRow, Value};
 use weir_lifecycle::Health;
+use weir_objects::Objects;
 use weir_offline_store::OfflineStore;
 use weir_online_store::OnlineStore;
 
@@ -36,6 +37,7 @@ struct Laptop {
     folder: tempfile::TempDir,
     broker: Broker,
     log: EventLog,
+    copies: Option<Objects>,
 }
 
 impl Laptop {
@@ -54,6 +56,7 @@ impl Laptop {
             folder,
             broker,
             log,
+            copies: None,
         }
     }
 
@@ -75,7 +78,7 @@ impl Laptop {
             instance: "test".to_owned(),
             stream: "test".to_owned(),
             synthetic: true,
-            copies: None,
+            copies: self.copies.clone(),
             health: Health::new(),
         };
         start(&config, &self.log, place).unwrap()
@@ -133,6 +136,16 @@ impl Laptop {
 
     fn history_rows(&self) -> Vec<FeatureRow> {
         self.history().read_all(&views::all()[0]).unwrap()
+    }
+
+    /// Every file of the history, and its bytes.
+    fn history_files(&self) -> BTreeMap<String, Vec<u8>> {
+        let history = self.history();
+        let views = views::all();
+        let names = views.iter().flat_map(|view| history.files(view).unwrap());
+        names
+            .map(|name| (name.clone(), history.read(&name).unwrap().to_vec()))
+            .collect()
     }
 
     /// Keeps what lies under `name` as `copy`.
@@ -424,4 +437,53 @@ fn a_log_that_was_made_anew_is_refused() {
     };
     assert!(failure.contains("made anew"), "{failure}");
     let _ = running.stop(DEADLINE);
+}
+
+#[test]
+fn a_machine_with_an_empty_disk_writes_the_same_files_of_history() {
+    const COPIES: &str = "copies/test/feature-materializer/feature-rows";
+    let mut laptop = Laptop::start();
+    let copies = Objects::open(&laptop.path("copies").display().to_string());
+    laptop.copies = Some(copies.unwrap());
+    let mut writer = Writer::new(&laptop.log);
+    writer.play(0..SECONDS / 2);
+    laptop.catch_up(64);
+    let before = laptop.history_files();
+    laptop.copy(COPIES, "early");
+    writer.play(SECONDS / 2..SECONDS);
+    writer.end();
+    laptop.catch_up(64);
+    let files = laptop.history_files();
+    assert!(files.len() > before.len() + 1 && !before.is_empty());
+
+    for with_early_snapshots in [true, false] {
+        // The machine died before a snapshot of the second half, while it wrote some of its files.
+        for partition in std::fs::read_dir(laptop.path(COPIES)).unwrap() {
+            let partition = partition.unwrap();
+            let ledger = partition.path().join("ledger");
+            let early = laptop
+                .path("early")
+                .join(partition.file_name())
+                .join("ledger");
+            if ledger.exists() {
+                std::fs::remove_dir_all(&ledger).unwrap();
+            }
+            if with_early_snapshots && early.exists() {
+                copy_all(&early, &ledger);
+            }
+        }
+        for lost in files
+            .keys()
+            .filter(|name| !before.contains_key(*name))
+            .step_by(2)
+        {
+            std::fs::remove_file(laptop.path("history").join(lost)).unwrap();
+        }
+        std::fs::remove_dir_all(laptop.path("materializer")).unwrap();
+        laptop.catch_up(7);
+        assert!(
+            laptop.history_files() == files,
+            "with early snapshots: {with_early_snapshots}"
+        );
+    }
 }

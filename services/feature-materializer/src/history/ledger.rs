@@ -1,12 +1,19 @@
 //! What the history writer remembers: its place in each partition, the range of the file that it
 //! is about to write, and the last version of each entity.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::{self, Read, Write},
+    path::Path,
+    sync::Arc,
+};
 
+use prost::Message;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use rustc_hash::FxHashMap;
 use weir_embedded::EmbeddedError;
 use weir_events::position::{StoreFence, Version};
+use weir_objects::{ObjectsError, snapshots::Encode};
 
 /// Partition -> next offset.
 const POSITIONS: TableDefinition<'_, u32, i64> = TableDefinition::new("positions");
@@ -26,6 +33,9 @@ pub enum LedgerError {
     /// The engine failed.
     #[error("ledger of the feature history: {0}")]
     Engine(#[from] redb::Error),
+    /// The copies that other machines rest on cannot be read or written.
+    #[error(transparent)]
+    Copies(#[from] ObjectsError),
     /// Another writer has taken the partition.
     #[error("ledger of the feature history: partition {partition} belongs to another writer")]
     Fenced {
@@ -52,6 +62,15 @@ from_engine!(
 
 pub(super) struct Ledger {
     database: Arc<Database>,
+}
+
+/// A partition in a snapshot: everything below `next_offset`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Kept {
+    #[prost(int64, tag = "1")]
+    next_offset: i64,
+    #[prost(btree_map = "string, uint64", tag = "2")]
+    versions: BTreeMap<String, u64>,
 }
 
 /// Where a partition stands.
@@ -107,6 +126,43 @@ impl Ledger {
             versions.insert(key.value().1.to_owned(), Version(version.value()));
         }
         Ok(versions)
+    }
+
+    /// What another machine needs to go on from here.
+    pub(super) fn snapshot(&self, partition: u32, next_offset: i64) -> Result<Encode, LedgerError> {
+        let versions = self.versions(partition)?;
+        let versions = versions.into_iter().map(|(key, version)| (key, version.0));
+        let kept = Kept {
+            next_offset,
+            versions: versions.collect(),
+        };
+        Ok(Box::new(move |to: &mut dyn Write| {
+            to.write_all(&kept.encode_to_vec())
+        }))
+    }
+
+    /// Makes the partition what a snapshot says. The fence stays.
+    pub(super) fn take_in(&self, partition: u32, from: &mut dyn Read) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        from.read_to_end(&mut bytes)?;
+        let kept = Kept::decode(bytes.as_slice()).map_err(io::Error::other)?;
+        self.replace(partition, &kept).map_err(io::Error::other)
+    }
+
+    fn replace(&self, partition: u32, kept: &Kept) -> Result<(), LedgerError> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut versions = transaction.open_table(VERSIONS)?;
+            versions.retain_in((partition, "")..(partition + 1, ""), |_, _| false)?;
+            for (key, version) in &kept.versions {
+                versions.insert((partition, key.as_str()), *version)?;
+            }
+            let mut positions = transaction.open_table(POSITIONS)?;
+            positions.insert(partition, kept.next_offset)?;
+            transaction.open_table(RANGES)?.remove(partition)?;
+        }
+        transaction.commit()?;
+        Ok(())
     }
 
     /// A file that ends before `end` is about to be written.
