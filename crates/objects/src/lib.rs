@@ -12,7 +12,10 @@ mod error;
 pub mod snapshots;
 mod upload;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 pub use bytes::Bytes;
 pub use config::Config;
@@ -33,6 +36,8 @@ pub struct Listed {
     pub name: String,
     /// Bytes.
     pub size: u64,
+    /// When it was put, by the clock of the store.
+    pub put: SystemTime,
 }
 
 /// All objects below one URL. Cheap to clone.
@@ -281,6 +286,7 @@ impl Objects {
                 .map(|object| Listed {
                     name: self.name(&object.location),
                     size: object.size,
+                    put: object.last_modified.into(),
                 })
                 .collect();
             listed.sort();

@@ -10,6 +10,7 @@
 use std::{
     collections::HashSet,
     sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, SystemTime},
 };
 
 use parking_lot::Mutex;
@@ -24,6 +25,8 @@ use super::{
 
 /// Manifests kept: if the newest is damaged, the one before still restores.
 const KEPT: usize = 2;
+/// A shard that no manifest names after so long belongs to a task that died before its manifest.
+const ORPHANED: Duration = Duration::from_hours(24);
 /// Shards fetched at once.
 const AT_ONCE: usize = 8;
 
@@ -65,7 +68,11 @@ impl Copies {
     }
 
     /// Files that the kept manifests rest on: nobody removes them before two newer ones are there.
+    /// Also sweeps what tasks left behind.
     pub(crate) fn known(&self) -> Result<HashSet<String>, ObjectsError> {
+        if let Some(until) = SystemTime::now().checked_sub(ORPHANED) {
+            self.sweep(until)?;
+        }
         let mut known = HashSet::new();
         for name in self.manifests()?.iter().take(KEPT) {
             known.extend(self.files_of(name)?);
@@ -238,6 +245,28 @@ impl Copies {
             self.objects.delete(&name.object)?;
         }
         Ok(needed)
+    }
+
+    /// Removes shards that no manifest names and that were put before `until`; how many. A younger
+    /// one may belong to a manifest on its way.
+    pub(crate) fn sweep(&self, until: SystemTime) -> Result<u64, ObjectsError> {
+        // Listed before the manifests: one that is put meanwhile names its shards.
+        let shards = self.objects.list(&format!("{}/shards", self.folder))?;
+        let mut named = HashSet::new();
+        for name in self.manifests()? {
+            named.extend(self.files_of(&name)?);
+        }
+        let mut swept = 0;
+        for shard in shards.iter().filter(|shard| shard.put < until) {
+            let file = shard.name.rsplit('/').next().unwrap_or_default();
+            if !named.contains(file) {
+                self.objects.delete(&shard.name)?;
+                swept += 1;
+            }
+        }
+        metrics::counter!("weir_checkpoint_orphans_total", "service" => "conflict-detector")
+            .increment(swept);
+        Ok(swept)
     }
 
     fn shard(&self, file: &str) -> String {

@@ -89,6 +89,16 @@ fn suite(objects: &Objects) {
     let fresh = Folder::open(fresh.path(), 3).unwrap();
     assert_eq!(restored(&fresh, &copies), Some(10_000));
 
+    // A shard of a task that died before its manifest goes once it is old; others stay.
+    let count = shards(&copies);
+    objects.put(&copies.shard("orphan"), "orphan").unwrap();
+    let hour = Duration::from_hours(1);
+    let now = SystemTime::now();
+    assert_eq!(copies.sweep(now - hour).unwrap(), 0);
+    assert_eq!(shards(&copies), count + 1);
+    assert_eq!(copies.sweep(now + hour).unwrap(), 1);
+    assert_eq!(shards(&copies), count);
+
     // What is further here than there stays, and damage falls back to the one before.
     publish(&there, 20_000, 5, "further");
     assert_eq!(restored(&there, &copies), Some(20_000));
