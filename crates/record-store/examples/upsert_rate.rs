@@ -4,8 +4,9 @@
 //! `cargo run --release -p weir-record-store --example upsert_rate -- postgres://app:app@127.0.0.1:5432/app`
 //!
 //! The two take turns in databases of their own on the same server, with the same incidents in
-//! batches of 500, one transaction each: half new ones, half newer states of known ones. The driver
-//! gets its columns ready made. Processor seconds are those of this process; the server has its own.
+//! batches of 500, one transaction each: half new ones, half newer states of known ones. Either
+//! makes the columns of its statements from the same rows. Processor seconds are those of this process; the
+//! server has its own.
 
 use std::{io::Write, time::Instant};
 
@@ -30,10 +31,6 @@ async fn main() -> Result<(), Failure> {
         .nth(1)
         .ok_or("want the URL of a PostgreSQL")?;
     let incidents = incidents();
-    let ready: Vec<_> = incidents
-        .chunks(BATCH)
-        .map(Ready::of)
-        .collect::<Result<_, Failure>>()?;
     let (mut ours, mut raw) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let name = format!("weir_rate_{}_{round}", std::process::id());
@@ -48,7 +45,7 @@ async fn main() -> Result<(), Failure> {
         RecordStore::open(&fresh).await?.close().await;
         let mut driver = PgConnection::connect(&fresh).await?;
         let clock = Clock::start();
-        by_the_driver(&mut driver, &ready).await?;
+        by_the_driver(&mut driver, &incidents).await?;
         raw.push(clock.stop());
         driver.close().await?;
         administer(&url, &format!("DROP DATABASE {name}")).await?;
@@ -95,8 +92,9 @@ async fn through_the_store(store: &RecordStore, incidents: &[IncidentRow]) -> Re
     Ok(())
 }
 
-async fn by_the_driver(driver: &mut PgConnection, batches: &[Ready]) -> Result<(), Failure> {
-    for (offset, batch) in (1_i64..).zip(batches) {
+async fn by_the_driver(driver: &mut PgConnection, rows: &[IncidentRow]) -> Result<(), Failure> {
+    for (offset, rows) in (1_i64..).zip(rows.chunks(BATCH)) {
+        let batch = HandMade::of(rows)?;
         let mut transaction = driver.begin().await?;
         sqlx::query(statements::ADVANCE)
             .bind(BGP_CONFLICTS.name)
@@ -122,12 +120,12 @@ async fn by_the_driver(driver: &mut PgConnection, batches: &[Ready]) -> Result<(
 }
 
 /// The columns of one batch.
-struct Ready {
+struct HandMade {
     columns: Columns,
     asns: (Vec<i64>, Vec<String>),
 }
 
-impl Ready {
+impl HandMade {
     fn of(incidents: &[IncidentRow]) -> Result<Self, Failure> {
         let asns = incidents.iter().flat_map(|row| {
             let origins = row.origins.iter().map(|asn| i64::from(*asn));
