@@ -9,11 +9,11 @@ use std::{
 };
 
 use clap::Subcommand;
-use weir_eventlog::{EventLog, admin};
+use weir_eventlog::{EventLog, LogError, admin};
 
 use crate::{
     caught_up::{self, Stage},
-    progress::{Failure, say},
+    progress::{Failure, complain, say},
     site::{self, SiteArguments},
 };
 
@@ -113,18 +113,49 @@ fn lag(committed: &[Option<i64>], ends: &[i64]) -> i64 {
         .sum()
 }
 
+/// Why a wait ended before every stage had caught up.
+enum Early {
+    Late,
+    Log(LogError),
+}
+
+impl From<LogError> for Early {
+    fn from(error: LogError) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// A log that is away for a while is waited for too.
 fn wait(log: &EventLog, order: &[Vec<Stage>], timeout: Option<Duration>) -> Result<(), Failure> {
     let started = Instant::now();
-    caught_up::wait(log, order, |_| {
-        if timeout.is_some_and(|timeout| started.elapsed() >= timeout) {
-            return Err(Failure::Broken(
-                "not caught up in time: `weir pipelines list` tells which stage is behind"
-                    .to_owned(),
-            ));
+    let is_late = || timeout.is_some_and(|timeout| started.elapsed() >= timeout);
+    let mut is_away = false;
+    loop {
+        let caught_up = caught_up::wait(log, order, |_| {
+            if is_late() {
+                return Err(Early::Late);
+            }
+            thread::sleep(LOOK);
+            Ok(())
+        });
+        match caught_up {
+            Ok(()) => break,
+            Err(Early::Log(error)) if error.is_transient() && !is_late() => {
+                if !is_away {
+                    complain(&Failure::broken(error).of("waiting"));
+                    is_away = true;
+                }
+                thread::sleep(LOOK);
+            }
+            Err(Early::Log(error)) => return Err(error.into()),
+            Err(Early::Late) => {
+                return Err(Failure::Broken(
+                    "not caught up in time: `weir pipelines list` tells which stage is behind"
+                        .to_owned(),
+                ));
+            }
         }
-        thread::sleep(LOOK);
-        Ok(())
-    })?;
+    }
     say("every stage has caught up");
     Ok(())
 }
