@@ -8,41 +8,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-SERVICES="weir-ingest weir-conflict-detector weir-feature-materializer weir-metrics-aggregator weir-serving-api"
+# shellcheck source=containers.sh
+. deploy/ci/containers.sh
 MOST=60000000
 
-fail() { echo "images: $*" >&2; exit 1; }
-
-for tool in buildah podman runc strip ldd; do
-  command -v "$tool" >/dev/null || fail "$tool is not here: apt-get install buildah podman runc binutils"
-done
-[ "$(id -u)" = 0 ] || fail "root is needed: the containers have no user namespace of their own"
-
-complete() {
-  local name
-  for name in weir $SERVICES; do [ -x "$1/$name" ] || return 1; done
-}
-
-binaries=${1:-}
-if [ -z "$binaries" ]; then
-  for binaries in target/dist target/release target/debug; do complete "$binaries" && break; done
-fi
-complete "$binaries" || fail "$binaries lacks a binary: cargo build --profile dist --bins"
-
+[ -z "$(missing)" ] || fail "$(missing)"
+find_binaries "${1:-}"
 work=$(mktemp -d)
-# Storage, network and logs of these containers alone; limits that an unprivileged machine allows.
-printf '[storage]\ndriver = "vfs"\ngraphroot = "%s/store"\nrunroot = "%s/run"\n' "$work" "$work" >"$work/storage.conf"
-cat >"$work/containers.conf" <<'C'
-[containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
-log_driver = "k8s-file"
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-C
-export CONTAINERS_STORAGE_CONF=$work/storage.conf CONTAINERS_CONF=$work/containers.conf
-export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
 
 running=
 finish() {
@@ -51,7 +23,7 @@ finish() {
 }
 trap finish EXIT
 
-deploy/images/roots.sh "$binaries" "$work/stage/out"
+own_storage "$work"
 
 build() { # NAME
   # The stand-in needs no context, and stands in for the stage named build.
