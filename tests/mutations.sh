@@ -28,6 +28,8 @@ mutants=(
   "redis-ignores-lost-writes|weir-online-store|--lib|a_writer_notices_that_the_server_lost_what_it_had_written"
   "cql-ignores-versions|weir-metric-store|--test cql|the_greater_version_wins"
   "cql-ignores-fences|weir-metric-store|--test cql|a_writer_that_is_overtaken_while_it_writes_does_not_move_the_position"
+  "cql-ignores-lost-writes|weir-metric-store|--test cql|a_writer_notices_that_the_nodes_lost_what_it_had_written"
+  "history-ignores-ranges|weir-feature-materializer|--test pipeline|a_machine_with_an_empty_disk_writes_the_same_files_of_history"
 )
 
 # Times of files are kept, so that a second run compiles only what changed.

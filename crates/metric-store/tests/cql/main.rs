@@ -94,6 +94,30 @@ fn a_writer_that_is_overtaken_while_it_writes_does_not_move_the_position() {
 }
 
 #[test]
+fn a_writer_notices_that_the_nodes_lost_what_it_had_written() {
+    let Some(keyspace) = Keyspace::new() else {
+        return;
+    };
+    let store = keyspace.open();
+    let fence = store.raise_fence(0).unwrap();
+    let rows = [row("64496", 1, 0, 2)];
+    store.put_many(&rows, progress(fence, 5)).unwrap();
+    // As after a crash before the commit log was synced: the position of some time ago.
+    keyspace.open().put_many(&[], progress(fence, 3)).unwrap();
+    let refused = store.put_many(&[], progress(fence, 8));
+    let noticed = matches!(
+        refused,
+        Err(MetricStoreError::Rewound {
+            expected: 5,
+            found: Some(3),
+            ..
+        })
+    );
+    assert!(noticed, "{refused:?}");
+    assert_eq!(store.position(0).unwrap(), Some(3));
+}
+
+#[test]
 fn starters_at_the_same_time_make_the_tables_once() {
     let Some(keyspace) = Keyspace::new() else {
         return;
