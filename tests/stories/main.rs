@@ -8,6 +8,7 @@
 )]
 
 mod bad_input;
+mod copies;
 mod door;
 mod engine_faults;
 mod faults;

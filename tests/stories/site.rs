@@ -175,12 +175,18 @@ impl Site {
         }
         Process::start(command, &name, self.folder.path())
     }
+
+    /// The disk of a process that has ended is gone, with its state.
+    pub(crate) fn lose(&self, name: &str) {
+        fs::remove_dir_all(self.folder.path().join(name)).unwrap();
+    }
 }
 
 /// A running process of a service; killed when the story ends early.
 pub(crate) struct Process {
     pub(crate) name: String,
     child: Child,
+    admin: String,
     health: Command,
     log: PathBuf,
 }
@@ -190,8 +196,9 @@ impl Process {
     pub(crate) fn start(mut command: Command, name: &str, folder: &Path) -> Self {
         let log = folder.join(format!("{name}.log"));
         let said = File::options().create(true).append(true).open(&log);
+        let admin = free_address();
         command
-            .env("WEIR__ADMIN__LISTEN", free_address())
+            .env("WEIR__ADMIN__LISTEN", &admin)
             .stdin(Stdio::null());
         // The same program with the same settings asks after its health.
         let mut health = Command::new(command.get_program());
@@ -207,6 +214,7 @@ impl Process {
         Self {
             name: name.to_owned(),
             child,
+            admin,
             health,
             log,
         }
@@ -217,6 +225,21 @@ impl Process {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+    }
+
+    /// True when its log has a line with `text`.
+    pub(crate) fn has_said(&self, text: &str) -> bool {
+        fs::read_to_string(&self.log).unwrap().contains(text)
+    }
+
+    /// The sum over all labels of what its admin port says of `name`; 0 while it says nothing.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let answer = ureq::get(format!("http://{}/metrics", self.admin)).call();
+        let text = answer.unwrap().body_mut().read_to_string().unwrap();
+        let of_name = text.lines().filter(|line| line.starts_with(name));
+        of_name
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// Fails the story when it has ended.
