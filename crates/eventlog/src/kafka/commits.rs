@@ -10,6 +10,18 @@ use parking_lot::Mutex;
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(10);
 
+/// True of the complaint about a commit of a member that the group has moved on without: in a rebalance nothing is wrong with commits,
+/// and the next one is not held back.
+pub(crate) fn is_of_membership(message: &str) -> bool {
+    const NAMES: [&str; 4] = [
+        "group generation id is not valid",
+        "Unknown member",
+        "rebalance in progress",
+        "member epoch",
+    ];
+    NAMES.iter().any(|name| message.contains(name))
+}
+
 pub(crate) struct Commits(Mutex<Pace>);
 
 struct Pace {
@@ -68,6 +80,23 @@ impl Commits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rebalance_is_told_from_a_broker_that_cannot_keep_positions() {
+        let told = |reason: &str| {
+            is_of_membership(&format!(
+                "[thrd:main]: Offset commit (manual) failed for 1/1 partition(s) in join-state steady: {reason}"
+            ))
+        };
+        assert!(told("Broker: Specified group generation id is not valid"));
+        assert!(told("Broker: Group rebalance in progress"));
+        assert!(told("Broker: Unknown member"));
+        assert!(told("Broker: The member epoch is stale"));
+        assert!(!told(
+            "Broker: Disk error when trying to access log file on disk"
+        ));
+        assert!(!told("Local: Timed out"));
+    }
 
     #[test]
     fn refusals_hold_commits_longer_each_time_until_there_are_none() {

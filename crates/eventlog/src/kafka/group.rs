@@ -22,7 +22,11 @@ use rdkafka::{
 };
 use weir_events::topics::Topic;
 
-use super::{REQUEST, Voice, commits::Commits, failed, reader_config, refused, signed, trouble_of};
+use super::{
+    REQUEST, Voice,
+    commits::{self, Commits},
+    failed, reader_config, refused, signed, trouble_of,
+};
 use crate::{
     EventLog, LogConfig, LogError, RecordRef, Trouble, batch::TRACEPARENT, error::advised,
     schema::unframe,
@@ -81,7 +85,10 @@ pub(crate) struct GroupContext {
 impl ClientContext for GroupContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // The client has given up on a commit; it tells in no other way. Once is enough.
-        if facility == "COMMITFAIL" && !self.commits.refused(Instant::now()) {
+        if facility == "COMMITFAIL"
+            && !commits::is_of_membership(message)
+            && !self.commits.refused(Instant::now())
+        {
             return;
         }
         self.voice.log(level, facility, message);
