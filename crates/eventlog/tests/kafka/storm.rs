@@ -11,7 +11,8 @@ use crate::harness::{
 const JOINS: u32 = 12;
 const PER_JOIN: u32 = 300;
 
-fn storm(bootstrap: &str, log: &EventLog) {
+/// How often the log gave a record that it had given before.
+fn storm(bootstrap: &str, log: &EventLog) -> usize {
     let topic = topic(bootstrap, "storm", 6);
     let group = fresh("group");
     let publisher = publisher(log);
@@ -40,17 +41,22 @@ fn storm(bootstrap: &str, log: &EventLog) {
     }
     seen.change(|seen| {
         seen.assert_once(0..all);
-        let twice = seen.records.values().filter(|texts| texts.len() > 1);
-        assert_eq!(twice.count(), 0, "whoever gives back has committed");
-    });
+        seen.records.values().map(|texts| texts.len() - 1).sum()
+    })
 }
 
 #[test]
-fn a_storm_of_joins_and_leaves_loses_and_repeats_nothing() {
-    embedded(|address| storm(address, &kafka(address, GroupProtocol::Auto)));
+fn a_storm_of_joins_and_leaves_loses_nothing() {
+    embedded(|address| {
+        let repeated = storm(address, &kafka(address, GroupProtocol::Auto));
+        assert_eq!(repeated, 0, "whoever gives back has committed");
+    });
     if let Some(engine) = weir_engines::engine("kafka") {
         for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
-            storm(engine.url(), &kafka(engine.url(), protocol));
+            // Here the last commit of a member that the group has moved on without may be refused. Then
+            // the next one repeats, which effects by position absorb (docs/adr/0002).
+            let repeated = storm(engine.url(), &kafka(engine.url(), protocol));
+            eprintln!("{protocol:?}: {repeated} records were given twice");
         }
     }
 }
