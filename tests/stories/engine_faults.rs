@@ -20,10 +20,12 @@ use crate::{
 };
 
 /// Elements per second while faults strike; then the rest comes at once.
-const PACE: u32 = 60;
+const PACE: u32 = 40;
 
-/// The load lasts so many times as long as the faults are thought to take: machines are slow at times.
-const SPARE: u32 = 3;
+/// The load lasts so many times as long as the faults are thought to take, and two minutes: machines are
+/// slow at times, and ingest ends with its files.
+const SPARE: u32 = 5;
+const SPARE_SECONDS: u32 = 120;
 
 /// For all stages to catch up once a fault is over.
 const RECOVERED_WITHIN: &str = "120";
@@ -205,7 +207,7 @@ fn tell(name: &str, kafka: &str, faults: &[Fault]) {
         return;
     };
     let planned: u32 = faults.iter().map(|f| f.times.min(most) * f.seconds).sum();
-    let seconds = planned * SPARE;
+    let seconds = planned * SPARE + SPARE_SECONDS;
     let (load, expected) = kills::told_alone(1 + seconds * PACE / 1_200);
     let door = Door::before(engines.s3.url().trim_start_matches("http://"));
     let s3_url = format!("http://{}", door.address());
@@ -263,12 +265,9 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// One after the other: two deployments at once are too much for two cores.
 #[test]
 fn engines_and_services_die_and_freeze_and_nothing_is_lost_or_doubled() {
-    tell("faults", "kafka", &ONE_BROKER);
-}
-
-#[test]
-fn one_of_three_brokers_is_lost_and_nothing_else() {
     tell("faults-three", "kafka-three", &THREE_BROKERS);
+    tell("faults", "kafka", &ONE_BROKER);
 }
