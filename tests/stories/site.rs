@@ -250,10 +250,15 @@ impl Process {
 
     pub(crate) fn wait_until_ready(&mut self) {
         let until = Instant::now() + program::LIMIT;
-        while !self.health.output().unwrap().status.success() {
+        loop {
+            let health = self.health.output().unwrap();
+            if health.status.success() {
+                return;
+            }
             self.assert_runs();
+            let why = String::from_utf8_lossy(&health.stderr);
             let in_time = Instant::now() < until;
-            assert!(in_time, "{} is not ready: {}", self.name, self.said());
+            assert!(in_time, "{}: {why}\n{}", self.name, self.said());
             std::thread::park_timeout(Duration::from_millis(100));
         }
     }

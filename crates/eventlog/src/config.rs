@@ -4,6 +4,7 @@
 //! TLS or SASL that was asked for is never given up for plaintext: what is missing is an error.
 
 mod environment;
+mod tls;
 
 use std::path::PathBuf;
 
@@ -111,6 +112,12 @@ pub struct LogConfig {
     pub ssl_certificate_location: Option<PathBuf>,
     /// Its key, PEM.
     pub ssl_key_location: Option<PathBuf>,
+    /// The three as text, where there are no files; the file of each or its text, not both.
+    pub ssl_ca_pem: Option<SecretString>,
+    /// See [`Self::ssl_ca_pem`].
+    pub ssl_certificate_pem: Option<SecretString>,
+    /// See [`Self::ssl_ca_pem`].
+    pub ssl_key_pem: Option<SecretString>,
     /// The password of the key.
     pub ssl_key_password: Option<SecretString>,
     /// See [`EndpointIdentification`].
@@ -160,6 +167,9 @@ impl Default for LogConfig {
             ssl_ca_location: None,
             ssl_certificate_location: None,
             ssl_key_location: None,
+            ssl_ca_pem: None,
+            ssl_certificate_pem: None,
+            ssl_key_pem: None,
             ssl_key_password: None,
             ssl_endpoint_identification_algorithm: EndpointIdentification::Https,
             group_protocol: GroupProtocol::Auto,
@@ -187,25 +197,13 @@ impl LogConfig {
     /// What protects the connection, set or concluded.
     #[must_use]
     pub fn security(&self) -> SecurityProtocol {
-        let tls = self.tls_files().any(|(_, file)| file.is_some());
+        let tls = self.tls().iter().any(|part| part.key().is_some());
         self.security_protocol
             .unwrap_or(match (self.sasl_username.is_some(), tls) {
                 (true, _) => SecurityProtocol::SaslSsl,
                 (false, true) => SecurityProtocol::Ssl,
                 (false, false) => SecurityProtocol::Plaintext,
             })
-    }
-
-    fn tls_files(&self) -> impl Iterator<Item = (&'static str, Option<&PathBuf>)> {
-        [
-            ("ssl_ca_location", self.ssl_ca_location.as_ref()),
-            (
-                "ssl_certificate_location",
-                self.ssl_certificate_location.as_ref(),
-            ),
-            ("ssl_key_location", self.ssl_key_location.as_ref()),
-        ]
-        .into_iter()
     }
 
     /// Refuses what cannot work, before any client is made. Reads the files of TLS.
@@ -226,22 +224,20 @@ impl LogConfig {
 
     fn check_security(&self) -> Result<(), LogError> {
         let security = self.security();
-        for (key, file) in self.tls_files() {
-            let Some(file) = file else { continue };
+        let [authority, certificate, key] = self.tls();
+        for part in [&authority, &certificate, &key] {
+            let Some(set) = part.key() else { continue };
             if !security.has_tls() {
                 let what = format!(
                     "is set, but security_protocol = {} does not encrypt; write ssl or sasl_ssl, \
-                     or take {key} away",
+                     or take {set} away",
                     security.name()
                 );
-                return Err(wrong(key, what));
+                return Err(wrong(set, what));
             }
-            if let Err(error) = std::fs::read(file) {
-                let what = format!("cannot read {}: {error}", file.display());
-                return Err(wrong(key, what));
-            }
+            part.check()?;
         }
-        if self.ssl_certificate_location.is_some() != self.ssl_key_location.is_some() {
+        if certificate.key().is_some() != key.key().is_some() {
             let what = "a certificate and its key go together: set both, or none";
             return Err(wrong("ssl_certificate_location", what));
         }

@@ -63,14 +63,14 @@ fn secure(client: &mut ClientConfig, config: &LogConfig) {
                 EndpointIdentification::None => "none",
             },
         );
-        let files = [
-            ("ssl.ca.location", &config.ssl_ca_location),
-            ("ssl.certificate.location", &config.ssl_certificate_location),
-            ("ssl.key.location", &config.ssl_key_location),
-        ];
-        for (name, file) in files {
-            if let Some(file) = file {
-                client.set(name, file.to_string_lossy());
+        for part in config.tls() {
+            let Some(property) = part.property() else {
+                continue;
+            };
+            if let Some(file) = part.file {
+                client.set(property, file.to_string_lossy());
+            } else if let Some(text) = part.text {
+                client.set(property, text.expose_secret());
             }
         }
         if let Some(password) = &config.ssl_key_password {

@@ -48,6 +48,11 @@ impl Place {
         }
     }
 
+    fn set(&mut self, name: &str, value: &str) {
+        self.variables.retain(|(set, _)| set != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+    }
+
     fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_weir"))
             .args(arguments)
@@ -74,6 +79,15 @@ impl Place {
     }
 }
 
+/// The log on the Kafka at this address.
+fn kafka(url: &str) -> EventLog {
+    let config = LogConfig {
+        bootstrap_servers: url.to_owned(),
+        ..LogConfig::default()
+    };
+    EventLog::kafka(config).unwrap()
+}
+
 fn on_every_log(check: impl Fn(&Place)) {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(BrokerConfig {
@@ -84,12 +98,8 @@ fn on_every_log(check: impl Fn(&Place)) {
     .unwrap();
     check(&Place::new(EventLog::embedded(broker.clone())));
     broker.stop();
-    if let Some(kafka) = weir_engines::engine("kafka") {
-        let log = EventLog::kafka(LogConfig {
-            bootstrap_servers: kafka.url().to_owned(),
-            ..LogConfig::default()
-        });
-        check(&Place::new(log.unwrap()));
+    if let Some(engine) = weir_engines::engine("kafka") {
+        check(&Place::new(kafka(engine.url())));
     }
 }
 
@@ -162,63 +172,114 @@ fn a_topic_of_others_is_made_and_removed_only_by_its_name() {
     });
 }
 
+fn set_back(place: &Place) {
+    place.prints(&["topics", "apply"]);
+    let publisher = Publisher::connect(&place.log, PublisherOptions::default()).unwrap();
+    for _ in 0..4 {
+        publisher
+            .publish(2, b"key", &v1::Incident::default())
+            .unwrap();
+    }
+    publisher.flush(PATIENCE).unwrap();
+    let end = admin::end_offsets(&place.log, &topics::BGP_CONFLICTS).unwrap()[2];
+    let (group, to) = (weir_conflict_detector::WRITER_GROUP, (end - 3).to_string());
+    let seek = [
+        "pipelines",
+        "seek",
+        group,
+        "--partition",
+        "2",
+        "--to-offset",
+        &to,
+    ];
+    let told = place.prints(&seek);
+    assert!(told.contains("add --yes"), "{told}");
+    let moved = place.prints(&[&seek[..], &["--yes"]].concat());
+    assert!(moved.contains("moved; start its service again"), "{moved}");
+    let updates = weir_conflict_detector::updates::GROUP;
+    let seek = ["pipelines", "seek", updates, "--to-offset", "1", "--yes"];
+    place.prints(&[&seek[..], &["--partition", "2"]].concat());
+    let (_, url) = place
+        .variables
+        .iter()
+        .find(|(name, _)| name == "WEIR__RECORD_STORE__URL")
+        .unwrap();
+    let store = weir_record_store::RecordStore::blocking(url).unwrap();
+    assert_eq!(store.position(2).unwrap(), Some(end - 3));
+    assert_eq!(store.update_position(2).unwrap(), Some(1));
+    store.close();
+    let group_stands = admin::committed(&place.log, group, &topics::BGP_CONFLICTS).unwrap();
+    assert_eq!(group_stands[2], Some(end - 3));
+    let described = place.prints(&["groups", "describe", group]);
+    assert!(
+        described.contains("bgp-conflicts/2") && described.contains("lag 3"),
+        "{described}"
+    );
+    assert!(place.prints(&["pipelines", "list"]).contains(group));
+
+    let refused = place.complains(&[
+        "pipelines",
+        "seek",
+        weir_conflict_detector::GROUP,
+        "--to-beginning",
+        "--yes",
+    ]);
+    assert!(
+        refused.contains("keeps state") && refused.contains("checkpoint"),
+        "{refused}"
+    );
+    let late = place.complains(&["pipelines", "wait", "--timeout", "0"]);
+    assert!(late.contains("weir pipelines list"), "{late}");
+}
+
 #[test]
 fn a_sink_is_set_back_in_its_store_and_a_task_with_state_is_not() {
-    on_every_log(|place| {
-        place.prints(&["topics", "apply"]);
-        let publisher = Publisher::connect(&place.log, PublisherOptions::default()).unwrap();
-        for _ in 0..4 {
-            publisher
-                .publish(2, b"key", &v1::Incident::default())
-                .unwrap();
-        }
-        publisher.flush(PATIENCE).unwrap();
-        let end = admin::end_offsets(&place.log, &topics::BGP_CONFLICTS).unwrap()[2];
-        let (group, to) = (weir_conflict_detector::WRITER_GROUP, (end - 3).to_string());
-        let seek = [
-            "pipelines",
-            "seek",
-            group,
-            "--partition",
-            "2",
-            "--to-offset",
-            &to,
-        ];
-        let told = place.prints(&seek);
-        assert!(told.contains("add --yes"), "{told}");
-        let moved = place.prints(&[&seek[..], &["--yes"]].concat());
-        assert!(moved.contains("moved; start its service again"), "{moved}");
-        let updates = weir_conflict_detector::updates::GROUP;
-        let seek = ["pipelines", "seek", updates, "--to-offset", "1", "--yes"];
-        place.prints(&[&seek[..], &["--partition", "2"]].concat());
-        let url = &place.variables[1].1;
-        let store = weir_record_store::RecordStore::blocking(url).unwrap();
-        assert_eq!(store.position(2).unwrap(), Some(end - 3));
-        assert_eq!(store.update_position(2).unwrap(), Some(1));
-        store.close();
-        let group_stands = admin::committed(&place.log, group, &topics::BGP_CONFLICTS).unwrap();
-        assert_eq!(group_stands[2], Some(end - 3));
-        let described = place.prints(&["groups", "describe", group]);
-        assert!(
-            described.contains("bgp-conflicts/2") && described.contains("lag 3"),
-            "{described}"
-        );
-        assert!(place.prints(&["pipelines", "list"]).contains(group));
+    on_every_log(set_back);
+    let engines = (
+        weir_engines::engine("kafka"),
+        weir_engines::own_engine("postgres"),
+    );
+    if let (Some(broker), Some(store)) = engines {
+        let mut place = Place::new(kafka(broker.url()));
+        place.set("WEIR__RECORD_STORE__URL", store.url());
+        set_back(&place);
+    }
+}
 
-        let refused = place.complains(&[
-            "pipelines",
-            "seek",
-            weir_conflict_detector::GROUP,
-            "--to-beginning",
-            "--yes",
-        ]);
-        assert!(
-            refused.contains("keeps state") && refused.contains("checkpoint"),
-            "{refused}"
-        );
-        let late = place.complains(&["pipelines", "wait", "--timeout", "0"]);
-        assert!(late.contains("weir pipelines list"), "{late}");
-    });
+#[test]
+fn topics_are_made_with_as_many_copies_as_the_overrides_say_and_other_numbers_are_told() {
+    let Some(engine) = weir_engines::own_engine("kafka-three") else {
+        return;
+    };
+    let place = Place::new(kafka(engine.url()));
+    let file = place.folder.path().join("topics.toml");
+    let with_overrides = |text: &str, command: &str| {
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_str().unwrap();
+        place.prints(&["topics", command, "--overrides", file])
+    };
+    with_overrides(
+        "[bgp-updates]\nreplication = 3\n[bgp-conflicts]\nreplication = 1\n",
+        "apply",
+    );
+    let updates = place.prints(&["topics", "describe", "bgp-updates"]);
+    assert!(updates.contains("min.insync.replicas = 2"), "{updates}");
+    assert_eq!(copies(&updates), [3; 8], "{updates}");
+    let conflicts = place.prints(&["topics", "describe", "bgp-conflicts"]);
+    assert_eq!(copies(&conflicts), [1; 8], "{conflicts}");
+    let told = with_overrides("[bgp-conflicts]\nreplication = 3\n", "plan");
+    assert!(
+        told.contains("drift    bgp-conflicts has 1 copies, 3 are wanted"),
+        "{told}"
+    );
+}
+
+/// Of each partition, how many brokers have a copy: `replicas [1, 2, 3]`.
+fn copies(described: &str) -> Vec<usize> {
+    let lists = described.split("replicas [").skip(1);
+    lists
+        .map(|rest| rest.split(']').next().unwrap().split(',').count())
+        .collect()
 }
 
 #[test]

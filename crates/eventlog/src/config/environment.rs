@@ -8,7 +8,7 @@ use crate::LogError;
 
 impl LogConfig {
     /// Every name that [`Self::with_environment`] takes.
-    pub const ENVIRONMENT: [&str; 26] = [
+    pub const ENVIRONMENT: [&str; 29] = [
         "KAFKA_ENABLED",
         "KAFKA_BOOTSTRAP_SERVERS",
         "KAFKA_CLIENT_ID",
@@ -19,6 +19,9 @@ impl LogConfig {
         "KAFKA_SSL_CA_LOCATION",
         "KAFKA_SSL_CERTIFICATE_LOCATION",
         "KAFKA_SSL_KEY_LOCATION",
+        "KAFKA_SSL_CA_PEM",
+        "KAFKA_SSL_CERTIFICATE_PEM",
+        "KAFKA_SSL_KEY_PEM",
         "KAFKA_SSL_KEY_PASSWORD",
         "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM",
         "KAFKA_GROUP_PROTOCOL",
@@ -76,6 +79,9 @@ impl LogConfig {
             "KAFKA_SSL_CA_LOCATION" => self.ssl_ca_location = Some(value.into()),
             "KAFKA_SSL_CERTIFICATE_LOCATION" => self.ssl_certificate_location = Some(value.into()),
             "KAFKA_SSL_KEY_LOCATION" => self.ssl_key_location = Some(value.into()),
+            "KAFKA_SSL_CA_PEM" => self.ssl_ca_pem = Some(value.into()),
+            "KAFKA_SSL_CERTIFICATE_PEM" => self.ssl_certificate_pem = Some(value.into()),
+            "KAFKA_SSL_KEY_PEM" => self.ssl_key_pem = Some(value.into()),
             "KAFKA_SSL_KEY_PASSWORD" => self.ssl_key_password = Some(SecretString::from(value)),
             "KAFKA_SSL_ENDPOINT_IDENTIFICATION_ALGORITHM" => {
                 self.ssl_endpoint_identification_algorithm = word(name, &value)?;

@@ -134,10 +134,24 @@ fn halves_of_a_pair_are_refused() {
 }
 
 #[test]
+fn a_certificate_is_taken_as_text_where_there_is_no_file_and_not_twice() {
+    let pem = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----";
+    let config = from(&[("KAFKA_SSL_CA_PEM", pem)]).unwrap();
+    assert_eq!(config.security(), SecurityProtocol::Ssl);
+    config.check().unwrap();
+    let twice = [("KAFKA_SSL_CA_PEM", pem), ("KAFKA_SSL_CA_LOCATION", "/ca")];
+    assert!(refusal(&twice).contains("set one of them"));
+    let file = refusal(&[("KAFKA_SSL_CA_PEM", "/etc/ca.crt")]);
+    assert!(file.contains("a file goes to ssl_ca_location"), "{file}");
+    assert!(refusal(&[("KAFKA_SSL_CERTIFICATE_PEM", pem)]).contains("go together"));
+}
+
+#[test]
 fn secrets_are_kept_and_do_not_print() {
     let config = from(&[
         ("KAFKA_SASL_PASSWORD", "top-secret"),
         ("KAFKA_SSL_KEY_PASSWORD", "top-secret"),
+        ("KAFKA_SSL_KEY_PEM", "top-secret"),
     ])
     .unwrap();
     assert!(!format!("{config:?}").contains("top-secret"));

@@ -16,7 +16,7 @@ use rdkafka::{
     consumer::{
         BaseConsumer, CommitMode, Consumer, ConsumerContext, base_consumer::PartitionQueue,
     },
-    error::{KafkaError, RDKafkaErrorCode},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers as _},
     types::RDKafkaRespErr,
 };
@@ -37,6 +37,9 @@ pub(crate) const OUR_MARK: &str = "weir";
 /// Session and heartbeats of our classic groups where nothing is set.
 const SESSION_MS: u32 = 10_000;
 const HEARTBEAT_MS: u32 = 500;
+/// A group settles within that, and is asked so often whether it has.
+const SETTLED: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_millis(20);
 
 /// How a member takes part in its group.
 #[derive(Clone, Debug)]
@@ -274,27 +277,50 @@ impl Member {
         self.consumer.context().commits.are_due(Instant::now())
     }
 
-    /// Commits positions; waits for the broker when `now`.
-    pub(crate) fn commit(&self, positions: &[(u32, i64)], now: bool) -> Result<(), LogError> {
+    /// Commits positions, without waiting for the broker.
+    pub(crate) fn commit(&self, positions: &[(u32, i64)]) -> Result<(), LogError> {
+        self.send(positions, CommitMode::Async)
+            .map_err(|error| self.not_committed(&error))
+    }
+
+    /// The last commit of partitions that are given back; waits for the broker.
+    ///
+    /// A group that is between two generations refuses the commits of both, and the client leaves it at
+    /// that (`rd_kafka_cgrp_op_handle_OffsetCommit`, 2.12.1): asked again until it has settled.
+    pub(crate) fn commit_last(&self, positions: &[(u32, i64)]) -> Result<(), LogError> {
+        let settled_by = Instant::now() + SETTLED;
+        loop {
+            match self.send(positions, CommitMode::Sync) {
+                Err(error)
+                    if is_between_generations(&error)
+                        && !self.consumer.assignment_lost()
+                        && Instant::now() < settled_by =>
+                {
+                    tracing::debug!(%error, "asking for the last commit again");
+                    if let Err(error) = self.serve(RETRY) {
+                        tracing::debug!(%error, "while committing");
+                    }
+                }
+                result => return result.map_err(|error| self.not_committed(&error)),
+            }
+        }
+    }
+
+    fn send(&self, positions: &[(u32, i64)], mode: CommitMode) -> KafkaResult<()> {
         if positions.is_empty() {
             return Ok(());
         }
         let mut list = TopicPartitionList::new();
         for (partition, next) in positions {
             let mut place = list.add_partition(self.topic.name, signed(*partition));
-            place
-                .set_offset(Offset::Offset(*next))
-                .map_err(|error| failed(format!("commit to {}", self.topic.name), &error))?;
+            place.set_offset(Offset::Offset(*next))?;
             place.set_metadata(OUR_MARK);
         }
-        let mode = if now {
-            CommitMode::Sync
-        } else {
-            CommitMode::Async
-        };
-        self.consumer
-            .commit(&list, mode)
-            .map_err(|error| failed(format!("commit to {}", self.topic.name), &error))
+        self.consumer.commit(&list, mode)
+    }
+
+    fn not_committed(&self, error: &KafkaError) -> LogError {
+        failed(format!("commit to {}", self.topic.name), error)
     }
 
     /// From now on the client carries out by itself what the group decides.
@@ -321,6 +347,15 @@ impl Member {
         }
         Ok(list)
     }
+}
+
+/// True of the refusal of a commit that the group will take once its members have joined anew.
+fn is_between_generations(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::IllegalGeneration | Code::RebalanceInProgress | Code::StaleMemberEpoch)
+    )
 }
 
 fn group_config(config: &LogConfig, group: &str, membership: &Membership) -> ClientConfig {

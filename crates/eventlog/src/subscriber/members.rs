@@ -233,7 +233,7 @@ impl Members {
         let newest = self.running.iter();
         let newest = newest.filter_map(|(at, running)| Some((*at, running.signal.committed()?)));
         let positions: Vec<_> = newest.collect();
-        if let Err(error) = self.member.commit(&positions, false) {
+        if let Err(error) = self.member.commit(&positions) {
             tracing::debug!(group = self.group, %error, "positions not committed");
         }
     }
@@ -394,7 +394,7 @@ impl Members {
                 self.overdue.push((*partition, running));
             }
         }
-        if let Err(error) = self.member.commit(&positions, true) {
+        if let Err(error) = self.member.commit_last(&positions) {
             tracing::warn!(group = self.group, %error, "last positions not committed");
         }
     }

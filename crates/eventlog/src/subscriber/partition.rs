@@ -448,7 +448,7 @@ impl Assignment {
         };
         // What is held back is sent by the poll thread.
         let sends = ours && !self.member.holds_commits();
-        if sends && let Err(error) = self.member.commit(&[(self.partition, next_offset)], false) {
+        if sends && let Err(error) = self.member.commit(&[(self.partition, next_offset)]) {
             tracing::debug!(topic = self.topic.name, partition = self.partition, %error, "commit");
         }
     }

@@ -119,6 +119,8 @@ pub(crate) struct Seen {
     pub(crate) records: BTreeMap<(u32, i64), Vec<String>>,
     /// Member -> partitions that it reads now.
     pub(crate) running: BTreeMap<u32, Vec<u32>>,
+    /// Partitions that were taken away before they could be given back.
+    pub(crate) lost: usize,
 }
 
 impl Seen {
@@ -198,7 +200,10 @@ fn read(
             }
             Next::Idle => {}
             Next::Revoked => return Ok(()),
-            Next::Lost => return Ok(()),
+            Next::Lost => {
+                seen.change(|seen| seen.lost += 1);
+                return Ok(());
+            }
         }
     }
 }

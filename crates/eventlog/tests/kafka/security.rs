@@ -1,6 +1,7 @@
 //! Who gets in, who does not, and whether the error says why: names, passwords, certificates.
 
 use std::{
+    fs::read_to_string,
     io,
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
@@ -122,6 +123,22 @@ fn a_client_certificate_gets_in() {
         return;
     };
     door.enter(door.certificate()).unwrap();
+}
+
+#[test]
+fn a_client_certificate_gets_in_as_text_too() {
+    let Some(door) = Door::open("certificate-text") else {
+        return;
+    };
+    let text = |name| Some(read_to_string(door.file(name).unwrap()).unwrap().into());
+    let config = LogConfig {
+        bootstrap_servers: door.engine.get("SSL").unwrap().to_owned(),
+        ssl_ca_pem: text("ca.crt"),
+        ssl_certificate_pem: text("client.crt"),
+        ssl_key_pem: text("client.key"),
+        ..LogConfig::default()
+    };
+    door.enter(config).unwrap();
 }
 
 #[test]
