@@ -69,7 +69,8 @@ launch() { # NODE
   mapfile -t open < <(opened)
   mkdir -p "$folder/tmp"
   spawn "$1" "$(java 17 17)" "${open[@]}" -javaagent:"$(echo "$CACHE"/cassandra-jars/jamm-*.jar)" \
-    -Xms640m -Xmx640m -Xss256k -XX:MaxDirectMemorySize=512m -XX:+UseParallelGC -XX:-UsePerfData -XX:+ExitOnOutOfMemoryError \
+    -Xms640m -Xmx640m -Xss256k -XX:MaxDirectMemorySize=512m -XX:+UseParallelGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData \
+    -XX:+ExitOnOutOfMemoryError \
     -Djava.io.tmpdir="$folder/tmp" -Djna.tmpdir="$folder/tmp" -Djdk.attach.allowAttachSelf=true \
     -Dcassandra.config="file://$folder/cassandra.yaml" -Dcassandra.storagedir="$folder" -Dcassandra.logdir="$folder" \
     -Dlogback.configurationFile="$folder/logback.xml" -Dcassandra-foreground=yes \

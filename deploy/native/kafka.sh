@@ -50,7 +50,7 @@ launch() { # NODE
   local heap=512m
   [ "$NAME" != kafka-three ] || heap=320m
   mkdir -p "$DIR/node-$1/tmp"
-  spawn "$1" "$(java 17 99)" -Xms128m -Xmx$heap -XX:+UseSerialGC -XX:-UsePerfData \
+  spawn "$1" "$(java 17 99)" -Xms128m -Xmx$heap -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData \
     -Djava.io.tmpdir="$DIR/node-$1/tmp" -Dlog4j2.configurationFile="$here/log4j2.properties" \
     -cp "$CACHE/kafka-jars/*" kafka.Kafka server.properties
 }

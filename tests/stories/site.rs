@@ -103,7 +103,7 @@ impl Site {
             "[stream]\nid = \"{name}\"\ndata = {:?}\n[kafka]\nbootstrap_servers = \"{}\"\n\
              [record_store]\nurl = \"{}\"\n[online_store]\nurl = \"{}\"\nkey_prefix = \"{name}\"\n\
              [metric_store]\nurl = \"{}/{}\"\n[offline_store]\n{}[checkpoint_store]\n{}\
-             [conflict_detector]\nbogons = {:?}\ncheckpoint_seconds = 1\n\
+             [conflict_detector]\nbogons = {:?}\ncheckpoint_seconds = 5\n\
              [feature_materializer]\nhistory_idle_ms = 100\n\
              [serving_api]\nlisten = \"127.0.0.1:0\"\ngrpc = \"127.0.0.1:0\"\n\
              [ingest.source]\ntype = \"files\"\npaths = [{:?}]\nspeed = \"{speed}\"\n",
@@ -248,19 +248,30 @@ impl Process {
         assert!(ended.is_none(), "{} ended: {}", self.name, self.said());
     }
 
+    /// By its admin port, and then as an image asks: by the same program.
     pub(crate) fn wait_until_ready(&mut self) {
         let until = Instant::now() + program::LIMIT;
-        loop {
-            let health = self.health.output().unwrap();
-            if health.status.success() {
-                return;
-            }
+        while let Some(why) = self.not_ready() {
             self.assert_runs();
-            let why = String::from_utf8_lossy(&health.stderr);
             let in_time = Instant::now() < until;
             assert!(in_time, "{}: {why}\n{}", self.name, self.said());
             std::thread::park_timeout(Duration::from_millis(100));
         }
+    }
+
+    /// What it says when it is not ready.
+    fn not_ready(&mut self) -> Option<String> {
+        let url = format!("http://{}/readyz", self.admin);
+        let ask = ureq::get(url).config().http_status_as_error(false).build();
+        let mut answer = match ask.call() {
+            Ok(answer) => answer,
+            Err(error) => return Some(error.to_string()),
+        };
+        if !answer.status().is_success() {
+            return Some(answer.body_mut().read_to_string().unwrap_or_default());
+        }
+        let health = self.health.output().unwrap();
+        (!health.status.success()).then(|| String::from_utf8_lossy(&health.stderr).into_owned())
     }
 
     pub(crate) fn wait(&mut self, within: Duration) -> ExitStatus {

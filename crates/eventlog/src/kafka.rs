@@ -91,7 +91,7 @@ pub(crate) fn reader_config(config: &LogConfig, group: &str) -> ClientConfig {
         .set("enable.partition.eof", "true")
         .set("check.crcs", "true")
         .set("fetch.min.bytes", config.fetch_min_bytes.to_string())
-        .set("fetch.wait.max.ms", "100")
+        .set("fetch.wait.max.ms", "250")
         .set("fetch.error.backoff.ms", "20")
         .set("fetch.queue.backoff.ms", "2")
         .set("fetch.message.max.bytes", "131072")

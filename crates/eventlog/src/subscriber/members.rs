@@ -402,7 +402,6 @@ impl Members {
     /// The task of the partition works for us no longer.
     fn remove(&mut self, partition: u32) -> Option<Running> {
         self.shared.held.lock().remove(&partition);
-        self.shared.waiting.read(partition);
         self.running.remove(&partition)
     }
 

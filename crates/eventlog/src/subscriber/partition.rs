@@ -8,7 +8,7 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 use weir_events::{position::TopicEpoch, topics::Topic};
 
-use super::{joining::Joining, waiting::Waiting, watch::check_position};
+use super::{joining::Joining, waiting::OfPartition, watch::check_position};
 use crate::{
     Batch, EventLog, LogError, Record,
     kafka::{
@@ -121,7 +121,7 @@ pub struct Assignment {
     queue: Queue,
     signal: Arc<Signal>,
     group: String,
-    waiting: Arc<Waiting>,
+    waiting: OfPartition,
     /// Records handed over.
     records: metrics::Counter,
     /// When the client was last told to read where it was refused.
@@ -155,7 +155,11 @@ impl Assignment {
                 "pipeline_records_in_total", "group" => group.clone(), "topic" => topic.name
             ),
             group,
-            waiting: Arc::clone(&joining.shared.waiting),
+            waiting: OfPartition {
+                waiting: Arc::clone(&joining.shared.waiting),
+                topic: topic.name,
+                partition,
+            },
             asked_again: None,
             position: None,
             at_end: false,
@@ -215,14 +219,13 @@ impl Assignment {
         loop {
             match self.log.lookup().and_then(|lookup| question(&lookup)) {
                 Err(error) if error.can_heal() => {
-                    self.waiting
-                        .partition(self.topic.name, self.partition, &error);
+                    self.waiting.begins(&error);
                     if !self.pause(ASK_AGAIN) {
                         return Err(self.revoked());
                     }
                 }
                 answer => {
-                    self.waiting.read(self.partition);
+                    self.waiting.is_over();
                     return answer;
                 }
             }
@@ -376,13 +379,12 @@ impl Assignment {
                     Taken::More => {}
                     Taken::Fine => {
                         if self.asked_again.take().is_some() {
-                            self.waiting.read(self.partition);
+                            self.waiting.is_over();
                         }
                     }
                     // It is read on once that is over.
                     Taken::Failed(error) if error.can_heal() => {
-                        self.waiting
-                            .partition(self.topic.name, self.partition, &error);
+                        self.waiting.begins(&error);
                         self.asked_again.get_or_insert_with(Instant::now);
                     }
                     Taken::Empty => break,

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -35,17 +38,6 @@ impl Waiting {
         }
     }
 
-    /// A partition cannot be read.
-    pub(super) fn partition(&self, topic: &str, partition: u32, error: &LogError) {
-        let reason = error.to_string();
-        let mut reasons = self.reasons.lock();
-        self.any.store(true, Ordering::Relaxed);
-        if reasons.partitions.get(&partition) != Some(&reason) {
-            tracing::warn!(topic, partition, reason, "waiting for the log");
-            reasons.partitions.insert(partition, reason);
-        }
-    }
-
     /// The group has given us partitions.
     pub(super) fn joined(&self) {
         self.settle(|reasons| reasons.member = None);
@@ -59,13 +51,6 @@ impl Waiting {
             reasons
                 .member
                 .take_if(|(trouble, _)| has_partitions || over.contains(trouble));
-        });
-    }
-
-    /// The partition is read, or no longer ours.
-    pub(super) fn read(&self, partition: u32) {
-        self.settle(|reasons| {
-            reasons.partitions.remove(&partition);
         });
     }
 
@@ -88,9 +73,51 @@ impl Waiting {
     }
 }
 
+/// What the task of one partition waits for; ends with the task, however late that finds its partition
+/// gone.
+pub(super) struct OfPartition {
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) topic: &'static str,
+    pub(super) partition: u32,
+}
+
+impl OfPartition {
+    /// The partition cannot be read.
+    pub(super) fn begins(&self, error: &LogError) {
+        let (topic, partition, reason) = (self.topic, self.partition, error.to_string());
+        let mut reasons = self.waiting.reasons.lock();
+        self.waiting.any.store(true, Ordering::Relaxed);
+        if reasons.partitions.get(&partition) != Some(&reason) {
+            tracing::warn!(topic, partition, reason, "waiting for the log");
+            reasons.partitions.insert(partition, reason);
+        }
+    }
+
+    /// It is read.
+    pub(super) fn is_over(&self) {
+        self.waiting.settle(|reasons| {
+            reasons.partitions.remove(&self.partition);
+        });
+    }
+}
+
+impl Drop for OfPartition {
+    fn drop(&mut self) {
+        self.is_over();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(waiting: &Arc<Waiting>, partition: u32) -> OfPartition {
+        OfPartition {
+            waiting: Arc::clone(waiting),
+            topic: "t",
+            partition,
+        }
+    }
 
     fn refused() -> LogError {
         LogError::Request {
@@ -102,22 +129,34 @@ mod tests {
 
     #[test]
     fn each_reason_ends_with_what_shows_that_it_is_over() {
-        let waiting = Waiting::default();
+        let waiting = Arc::new(Waiting::default());
         assert_eq!(waiting.text(), None);
         waiting.member("g", Trouble::Away, "all down");
-        waiting.partition("t", 3, &refused());
+        of(&waiting, 2).is_over();
+        let third = of(&waiting, 3);
+        third.begins(&refused());
         assert_eq!(waiting.text().as_deref(), Some("all down"));
         waiting.answered(false);
         assert_eq!(waiting.text().as_deref(), Some("read t: refused"));
-        waiting.read(2);
+        of(&waiting, 2).is_over();
         assert!(waiting.text().is_some());
-        waiting.read(3);
+        third.is_over();
         assert_eq!(waiting.text(), None);
 
         waiting.member("g", Trouble::Permission, "no access");
         waiting.answered(false);
         assert!(waiting.text().is_some(), "an answer is not an access");
         waiting.joined();
+        assert_eq!(waiting.text(), None);
+    }
+
+    #[test]
+    fn a_task_that_finds_its_partition_gone_leaves_no_reason_behind() {
+        let waiting = Arc::new(Waiting::default());
+        let task = of(&waiting, 3);
+        // The partition was lost while the broker was asked; only then the answer fails.
+        task.begins(&refused());
+        drop(task);
         assert_eq!(waiting.text(), None);
     }
 }
