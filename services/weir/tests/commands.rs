@@ -266,7 +266,7 @@ fn topics_are_made_with_as_many_copies_as_the_overrides_say_and_other_numbers_ar
     assert!(updates.contains("min.insync.replicas = 2"), "{updates}");
     assert_eq!(copies(&updates), [3; 8], "{updates}");
     let conflicts = place.prints(&["topics", "describe", "bgp-conflicts"]);
-    assert_eq!(copies(&conflicts), [1; 8], "{conflicts}");
+    assert_eq!(copies(&conflicts), [1; 4], "{conflicts}");
     let told = with_overrides("[bgp-conflicts]\nreplication = 3\n", "plan");
     assert!(
         told.contains("drift    bgp-conflicts has 1 copies, 3 are wanted"),
