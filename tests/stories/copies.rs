@@ -36,7 +36,8 @@ const WITH_STATE: [(&str, usize, &str); 3] = [
 ];
 
 /// Copies each second; the lines that tell of a restore are wanted.
-const VARIABLES: [(&str, &str); 3] = [
+const VARIABLES: [(&str, &str); 4] = [
+    ("WEIR__CONFLICT_DETECTOR__CHECKPOINT_SECONDS", "1"),
     ("WEIR__FEATURE_MATERIALIZER__SNAPSHOT_SECONDS", "1"),
     ("WEIR__METRICS_AGGREGATOR__SNAPSHOT_SECONDS", "1"),
     ("RUST_LOG", "info"),

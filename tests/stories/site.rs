@@ -88,6 +88,10 @@ impl Site {
         speed: &str,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        // A name that was never used: engines that are shared keep what earlier runs left in them.
+        let unique = folder.path().file_name().unwrap().to_string_lossy();
+        let unique = unique.trim_start_matches('.').to_lowercase();
+        let name = format!("{name}-{unique}");
         let s3 = |prefix: &str| {
             let fact = |key: &str| engines.s3.get(key).unwrap();
             format!(
