@@ -2,8 +2,8 @@
 //! what the undisturbed one process holds, byte for byte, and after each fault every stage catches up.
 //!
 //! One of each by default; `WEIR_FAULTS=n` makes up to n of each, as many as the table says at most
-//! (`WEIR_FAULTS=100` is all, in about an hour); `WEIR_FAULT=text` makes only those with `text` in their
-//! name. Recovery times are printed.
+//! (`WEIR_FAULTS=100` is all, in about an hour); `WEIR_FAULT=text,..` makes only those with one of the
+//! texts in their name. Recovery times are printed.
 
 use std::{
     io::{self, Write},
@@ -205,7 +205,8 @@ impl Telling {
 fn tell(name: &str, kafka: &str, faults: &[Fault]) {
     let most = std::env::var("WEIR_FAULTS").map_or(1, |text| text.parse().unwrap());
     let only = std::env::var("WEIR_FAULT").unwrap_or_default();
-    let faults: Vec<_> = faults.iter().filter(|f| f.name.contains(&only)).collect();
+    let wanted = |fault: &&Fault| only.split(',').any(|text| fault.name.contains(text));
+    let faults: Vec<_> = faults.iter().filter(wanted).collect();
     if faults.is_empty() {
         return;
     }
