@@ -119,8 +119,8 @@ pub(crate) struct Seen {
     pub(crate) records: BTreeMap<(u32, i64), Vec<String>>,
     /// Member -> partitions that it reads now.
     pub(crate) running: BTreeMap<u32, Vec<u32>>,
-    /// Partitions that were taken away before they could be given back.
-    pub(crate) lost: usize,
+    /// Who took which partition where, and gave it back or lost it where.
+    pub(crate) handed: Vec<String>,
 }
 
 impl Seen {
@@ -184,6 +184,11 @@ fn read(
     let committed = admin::committed(log, group, &topic)?;
     let mut next = committed[usize::try_from(partition)?].unwrap_or(0);
     assignment.resume_at(next)?;
+    let tell = |what: &str, at: i64| {
+        let line = format!("member {member} {what} {partition} at {at}");
+        seen.change(|seen| seen.handed.push(line));
+    };
+    tell("takes", next);
     seen.change(|seen| seen.running.entry(member).or_default().push(partition));
     loop {
         match assignment.next(1_000, WAIT)? {
@@ -199,9 +204,12 @@ fn read(
                 assignment.commit(next);
             }
             Next::Idle => {}
-            Next::Revoked => return Ok(()),
+            Next::Revoked => {
+                tell("gives back", next);
+                return Ok(());
+            }
             Next::Lost => {
-                seen.change(|seen| seen.lost += 1);
+                tell("loses", next);
                 return Ok(());
             }
         }
