@@ -217,10 +217,13 @@ pub(crate) fn trouble_of(error: &KafkaError) -> Trouble {
         | Code::BrokerTransportFailure
         | Code::Resolve
         | Code::OperationTimedOut
+        | Code::TimedOutQueue
         | Code::RequestTimedOut
         | Code::NetworkException
         | Code::BrokerNotAvailable
         | Code::DestroyBroker
+        | Code::UnknownBroker
+        | Code::WaitCache
         | Code::ReplicaNotAvailable
         | Code::FencedLeaderEpoch
         | Code::UnknownLeaderEpoch
@@ -302,6 +305,15 @@ mod tests {
             reason.starts_with("ssl://b:1: shaking hands: verify failed: who? (check"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn a_request_that_was_never_sent_is_asked_again() {
+        use RDKafkaErrorCode as Code;
+        for code in [Code::TimedOutQueue, Code::UnknownBroker, Code::WaitCache] {
+            let error = failed("range", &KafkaError::MetadataFetch(code));
+            assert!(error.is_transient(), "{error}");
+        }
     }
 
     #[test]
