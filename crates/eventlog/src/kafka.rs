@@ -80,7 +80,8 @@ fn secure(client: &mut ClientConfig, config: &LogConfig) {
 }
 
 /// What every reader has in common. Small buffers, because one process holds many of them: with a
-/// queue per partition both bounds count for each partition.
+/// queue per partition both bounds count for each partition. A record ends a wait at once:
+/// `fetch.wait.max.ms` is how often an idle reader asks, and the most that a seek waits for the answer.
 pub(crate) fn reader_config(config: &LogConfig, group: &str) -> ClientConfig {
     let mut client = client_config(config);
     client

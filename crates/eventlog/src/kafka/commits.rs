@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// True of the complaint about a commit of a member that the group has moved on without: in a rebalance nothing is wrong with commits,
-/// and the next one is not held back.
+/// True of the complaint about a commit of a member that the group has moved on without: in a rebalance
+/// nothing is wrong with commits, and the next one is not held back.
 pub(crate) fn is_of_membership(message: &str) -> bool {
     const NAMES: [&str; 4] = [
         "group generation id is not valid",
