@@ -4,14 +4,22 @@
 //! was an error before. Whoever asks second must still be able to name the full disk that the first one met.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io,
     ops::Bound,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use parking_lot::Mutex;
 use redb::{BackendError, DatabaseError, StorageBackend, backends::FileBackend};
+
+/// Length of redb's magic number, the first bytes of a file.
+const MAGIC_BYTES: usize = 9;
+/// All that redb writes before the magic number is in the first page.
+const HEADER_PAGE: usize = 4096;
+/// No fresh file is as long (redb 4: 1.5 MiB).
+const FRESH_BYTES: usize = 16 << 20;
 
 /// The latest failure of any file of this process: all files of a stream stand on one disk.
 static FAILURE: Mutex<Option<(io::ErrorKind, String)>> = Mutex::new(None);
@@ -28,6 +36,32 @@ pub fn cause(error: impl Into<redb::Error>) -> redb::Error {
     }
 }
 
+/// Empties a file whose making was interrupted: redb writes its magic number last, so such a file never held
+/// anything, yet redb refuses it as none of its own.
+///
+/// The lock is the one that redb holds on an open file: another process may be making it right now.
+fn clear_if_unfinished(file: &File) -> io::Result<()> {
+    if file.try_lock().is_err() {
+        return Ok(());
+    }
+    if is_unfinished(file)? {
+        file.set_len(0)?;
+    }
+    file.unlock()
+}
+
+/// Zeros in place of the magic number, and in all pages: a damaged file that holds something is left as it is.
+fn is_unfinished(file: &File) -> io::Result<bool> {
+    let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+    if !(HEADER_PAGE..=FRESH_BYTES).contains(&length) {
+        return Ok(false);
+    }
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, 0)?;
+    let written = |bytes: &[u8]| bytes.iter().any(|byte| *byte != 0);
+    Ok(!written(&bytes[..MAGIC_BYTES]) && !written(&bytes[HEADER_PAGE..]))
+}
+
 /// redb's own file, watched.
 #[derive(Debug)]
 pub(crate) struct WatchedFile {
@@ -38,10 +72,12 @@ pub(crate) struct WatchedFile {
 impl WatchedFile {
     pub(crate) fn open(path: &Path) -> Result<Self, DatabaseError> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false);
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(path)?;
+        clear_if_unfinished(&file)?;
         Ok(Self {
             path: path.to_owned(),
-            file: FileBackend::new(file.open(path)?)?,
+            file: FileBackend::new(file)?,
         })
     }
 
@@ -113,6 +149,48 @@ mod tests {
     use redb::Database;
 
     use super::*;
+
+    /// A file as a process leaves it that is killed before the magic number is written; `page` is what its
+    /// second page begins with.
+    fn half_made(page: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        drop(Database::create(&path).unwrap());
+        let length = std::fs::metadata(&path).unwrap().len();
+        let file = File::create(&path).unwrap();
+        file.set_len(length).unwrap();
+        file.write_all_at(&[1; 64], MAGIC_BYTES as u64).unwrap();
+        file.write_all_at(page, HEADER_PAGE as u64).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn a_file_whose_making_was_interrupted_is_made_again() {
+        let (_folder, path) = half_made(&[]);
+        assert!(Database::create(&path).is_err(), "redb takes it by itself");
+        crate::open(&path).unwrap();
+        let magic = std::fs::read(&path).unwrap();
+        assert!(magic.starts_with(b"redb"));
+    }
+
+    #[test]
+    fn a_damaged_file_that_holds_something_is_refused_and_left_as_it_is() {
+        let (_folder, path) = half_made(b"a page");
+        let before = std::fs::read(&path).unwrap();
+        crate::open(&path).unwrap_err();
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_that_another_is_making_is_left_to_it() {
+        let (_folder, path) = half_made(&[]);
+        let other = File::open(&path).unwrap();
+        other.lock().unwrap();
+        let length = other.metadata().unwrap().len();
+        let refused = crate::open(&path).unwrap_err();
+        assert!(matches!(refused, crate::EmbeddedError::InUse { .. }));
+        assert_eq!(other.metadata().unwrap().len(), length);
+    }
 
     #[test]
     fn who_asks_after_the_first_failure_still_hears_what_it_was() {
