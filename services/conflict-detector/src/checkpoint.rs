@@ -13,6 +13,7 @@ mod rolling;
 mod round;
 
 pub(crate) use copies::Copies;
+pub use copies::greatest_topic_epoch;
 pub use folder::CheckpointError;
 pub(crate) use folder::Folder;
 pub(crate) use manifest::{BlockEntry, FileEntry, Manifest, Remembered};

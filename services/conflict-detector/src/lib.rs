@@ -17,7 +17,7 @@ mod store;
 mod task;
 pub mod updates;
 
-pub use checkpoint::CheckpointError;
+pub use checkpoint::{CheckpointError, greatest_topic_epoch};
 pub use config::{Config, ConfigError};
 pub use latency::{Latency, Percentiles};
 pub use restore::RestoreError;

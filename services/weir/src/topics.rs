@@ -6,12 +6,14 @@ mod decode;
 use std::{fs, path::PathBuf};
 
 use clap::Subcommand;
+use weir_conflict_detector::greatest_topic_epoch;
 use weir_eventlog::{
     EventLog,
     admin::{self, Desired, Step},
     schema::Registry,
 };
 use weir_events::position::TopicEpoch;
+use weir_objects::Objects;
 use weir_record_store::BlockingRecordStore;
 
 use crate::{
@@ -134,18 +136,30 @@ fn refused(steps: &[Step]) -> Result<(), Failure> {
     }
 }
 
-/// One more than the greatest that the stores know: what a topic that is made anew holds is newer
-/// than everything that was made of an earlier life of it.
+/// One more than the greatest that the record store and the copies of the checkpoints know: what a topic
+/// that is made anew holds is newer than everything that was made of an earlier life of it.
 fn epoch(settings: &Settings) -> Result<TopicEpoch, Failure> {
+    let known = epoch_of_records(settings)?.max(epoch_of_copies(settings)?);
+    Ok(TopicEpoch(
+        known.map_or(1, |known| known.0.saturating_add(1)),
+    ))
+}
+
+fn epoch_of_records(settings: &Settings) -> Result<Option<TopicEpoch>, Failure> {
     if settings.record_store.url.is_empty() {
-        return Ok(TopicEpoch(1));
+        return Ok(None);
     }
     let store = BlockingRecordStore::connect(&settings.record_store).map_err(Failure::broken)?;
     let known = store.greatest_topic_epoch().map_err(Failure::broken)?;
     store.close();
-    Ok(TopicEpoch(
-        known.map_or(1, |known| known.0.saturating_add(1)),
-    ))
+    Ok(known)
+}
+
+fn epoch_of_copies(settings: &Settings) -> Result<Option<TopicEpoch>, Failure> {
+    let objects = Objects::prepare_if_set(&settings.checkpoint_store).map_err(Failure::broken)?;
+    objects.map_or(Ok(None), |objects| {
+        greatest_topic_epoch(&objects, &settings.stream.id).map_err(Failure::broken)
+    })
 }
 
 fn register(settings: &Settings) -> Result<(), Failure> {

@@ -104,6 +104,35 @@ fn on_every_log(check: impl Fn(&Place)) {
 }
 
 #[test]
+fn a_log_that_is_made_anew_begins_above_the_copies_of_the_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(BrokerConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        dir: folder.path().to_owned(),
+        ..BrokerConfig::default()
+    })
+    .unwrap();
+    let mut place = Place::new(EventLog::embedded(broker.clone()));
+    let copies = place.folder.path().join("copies");
+    let manifests = copies.join("live/conflict-detector/bgp-updates/3/manifests");
+    std::fs::create_dir_all(&manifests).unwrap();
+    let manifest = r#"{"format": 1, "partition": 3, "topic_epoch": 6, "round": 1, "p0": 9,
+        "control": {"file": "a", "checksum": 1}, "blocks": []}"#;
+    std::fs::write(
+        manifests.join("00000000000000000009-0000000001.json"),
+        manifest,
+    )
+    .unwrap();
+    place.set(
+        "WEIR__CHECKPOINT_STORE__URL",
+        &format!("file://{}", copies.display()),
+    );
+    let told = place.prints(&["topics", "apply"]);
+    assert!(told.contains("with topic epoch 7"), "{told}");
+    broker.stop();
+}
+
+#[test]
 fn topics_are_applied_twice_with_the_same_end_and_what_is_in_them_is_read() {
     on_every_log(|place| {
         place.prints(&["topics", "apply"]);

@@ -14,7 +14,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use weir_events::topics::BGP_UPDATES;
+use weir_events::{position::TopicEpoch, topics::BGP_UPDATES};
 use weir_lifecycle::crash_point;
 use weir_objects::{Bytes, Objects, ObjectsError};
 
@@ -54,6 +54,35 @@ pub(crate) struct Fetched {
     pub(crate) shards: Vec<(FileEntry, Bytes)>,
 }
 
+/// The greatest topic epoch of any checkpoint that `stream` has among `objects`: a log that is made anew
+/// must begin above it, or it is taken for the one that the checkpoints were made of.
+///
+/// # Errors
+/// When the objects cannot be listed or read.
+pub fn greatest_topic_epoch(
+    objects: &Objects,
+    stream: &str,
+) -> Result<Option<TopicEpoch>, ObjectsError> {
+    let objects = objects.of_stream(stream);
+    let mut greatest = None;
+    for object in objects.list(&folder_of_all())? {
+        if !object.name.contains("/manifests/") {
+            continue;
+        }
+        let text = objects.get(&object.name)?.unwrap_or_default();
+        // One that cannot be read restores nothing either.
+        if let Ok(manifest) = serde_json::from_slice::<Manifest>(&text) {
+            greatest = greatest.max(Some(TopicEpoch(manifest.topic_epoch)));
+        }
+    }
+    Ok(greatest)
+}
+
+/// Of all partitions.
+fn folder_of_all() -> String {
+    format!("conflict-detector/{}", BGP_UPDATES.name)
+}
+
 /// A manifest in the list.
 struct Name {
     p0: i64,
@@ -63,7 +92,7 @@ struct Name {
 
 impl Copies {
     pub(crate) fn new(objects: Objects, partition: u32) -> Self {
-        let folder = format!("conflict-detector/{}/{partition}", BGP_UPDATES.name);
+        let folder = format!("{}/{partition}", folder_of_all());
         Self { objects, folder }
     }
 

@@ -13,7 +13,7 @@ fn publish(folder: &Folder, p0: i64, round: u64, content: &str) -> Manifest {
     let manifest = Manifest {
         format: FORMAT,
         partition: 3,
-        topic_epoch: 1,
+        topic_epoch: 4,
         round,
         p0,
         control: folder.save_shard(b"control").unwrap(),
@@ -50,8 +50,10 @@ fn shards(copies: &Copies) -> usize {
     copies.objects.list(&folder).unwrap().len()
 }
 
-fn suite(objects: &Objects) {
+fn suite(all: &Objects) {
+    let objects = &all.of_stream("live");
     let copies = Copies::new(objects.clone(), 3);
+    assert_eq!(greatest_topic_epoch(all, "live").unwrap(), None);
     let disks = [(); 3].map(|()| tempfile::tempdir().unwrap());
     let here = machine(&disks[0], &copies);
     let mut last = publish(&here, 10, 1, "ten");
@@ -63,6 +65,9 @@ fn suite(objects: &Objects) {
     // Two manifests, each with its block, and the control shard of both.
     assert_eq!(copies.manifests().unwrap().len(), 2);
     assert_eq!(shards(&copies), 3);
+    let epoch = greatest_topic_epoch(all, "live").unwrap();
+    assert_eq!(epoch, Some(TopicEpoch(4)));
+    assert_eq!(greatest_topic_epoch(all, "other").unwrap(), None);
 
     let there = Folder::open(disks[1].path(), 3).unwrap();
     assert_eq!(restored(&there, &copies), Some(10_000));
