@@ -37,8 +37,7 @@ pub(crate) const OUR_MARK: &str = "weir";
 /// Session and heartbeats of our classic groups where nothing is set.
 const SESSION_MS: u32 = 10_000;
 const HEARTBEAT_MS: u32 = 500;
-/// A group settles within that, and is asked so often whether it has.
-const SETTLED: Duration = Duration::from_secs(3);
+/// How often a group is asked whether it has settled.
 const RETRY: Duration = Duration::from_millis(20);
 
 /// How a member takes part in its group.
@@ -286,15 +285,20 @@ impl Member {
     /// The last commit of partitions that are given back; waits for the broker.
     ///
     /// A group that is between two generations refuses the commits of both, and the client leaves it at
-    /// that (`rd_kafka_cgrp_op_handle_OffsetCommit`, 2.12.1): asked again until it has settled.
-    pub(crate) fn commit_last(&self, positions: &[(u32, i64)]) -> Result<(), LogError> {
-        let settled_by = Instant::now() + SETTLED;
+    /// that (`rd_kafka_cgrp_op_handle_OffsetCommit`, 2.12.1): asked again until it has settled, or until
+    /// `by`. One ask alone may take as long as a member that died while joining holds up the others, its
+    /// whole session: the broker answers what stands behind our own JoinGroup after that.
+    pub(crate) fn commit_last(
+        &self,
+        positions: &[(u32, i64)],
+        by: Instant,
+    ) -> Result<(), LogError> {
         loop {
             match self.send(positions, CommitMode::Sync) {
                 Err(error)
                     if is_between_generations(&error)
                         && !self.consumer.assignment_lost()
-                        && Instant::now() < settled_by =>
+                        && Instant::now() < by =>
                 {
                     tracing::debug!(%error, "asking for the last commit again");
                     if let Err(error) = self.serve(RETRY) {

@@ -23,6 +23,8 @@ use crate::{
 /// How long a task may take to finish after a revocation, and never more than a fifth of
 /// `max_poll_interval_ms`, after which the group would call the whole member dead.
 pub(super) const REVOKE_BUDGET: Duration = Duration::from_secs(60);
+/// A group whose members all answer settles within that.
+const SETTLED: Duration = Duration::from_secs(3);
 /// Before a client that can do nothing more is made anew, the first time and at most.
 const REJOIN: Duration = Duration::from_millis(500);
 const REJOIN_MAX: Duration = Duration::from_secs(10);
@@ -369,14 +371,15 @@ impl Members {
             self.releases.push(release);
             return;
         }
-        self.collect(&release.partitions);
+        self.collect(&release.partitions, release.deadline);
         if let Err(error) = self.member.release(&release.partitions) {
             tracing::warn!(group = self.group, %error, "partitions not given back");
         }
     }
 
-    /// Ends the tasks of `partitions`, and commits the positions of those that finished as ours.
-    fn collect(&mut self, partitions: &[u32]) {
+    /// Ends the tasks of `partitions`, and commits the positions of those that finished as ours, if the
+    /// group takes them by then, or soon.
+    fn collect(&mut self, partitions: &[u32], by: Instant) {
         let mut positions = Vec::new();
         for partition in partitions {
             let Some(running) = self.remove(*partition) else {
@@ -394,7 +397,8 @@ impl Members {
                 self.overdue.push((*partition, running));
             }
         }
-        if let Err(error) = self.member.commit_last(&positions) {
+        let soon = Instant::now() + SETTLED;
+        if let Err(error) = self.member.commit_last(&positions, by.max(soon)) {
             tracing::warn!(group = self.group, %error, "last positions not committed");
         }
     }
@@ -444,7 +448,7 @@ impl Members {
             self.decide_while_stopping();
         }
         let all: Vec<u32> = self.running.keys().copied().collect();
-        self.collect(&all);
+        self.collect(&all, stop_by);
         self.decide_while_stopping();
         // The group waits for these before it lets us go.
         for release in std::mem::take(&mut self.releases) {
