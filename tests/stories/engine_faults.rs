@@ -187,12 +187,26 @@ impl Telling {
         self.processes.insert(0, again);
     }
 
+    /// Waits until all that is in the log is in the stores; else the story ends with what everybody says.
+    fn catch_up(&self) {
+        let wait = ["pipelines", "wait", "--timeout", RECOVERED_WITHIN];
+        let output = self.site.ask(&wait);
+        let in_time = output.status.success();
+        if !in_time {
+            for process in &self.processes {
+                say(&format!("{}: {}\n", process.name, process.said()));
+            }
+            let stages = self.site.ask(&["pipelines", "list"]);
+            say(&String::from_utf8_lossy(&stages.stdout));
+        }
+        assert!(in_time, "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Strikes; then the seconds until all that is in the log is in the stores. Nobody may have died.
     fn strike(&mut self, fault: &Fault) -> f64 {
         (fault.strike)(self);
         let over = Instant::now();
-        self.site
-            .weir(&["pipelines", "wait", "--timeout", RECOVERED_WITHIN]);
+        self.catch_up();
         for process in &mut self.processes {
             process.assert_runs();
             process.wait_until_ready();
@@ -259,9 +273,7 @@ fn tell(name: &str, kafka: &str, faults: &[Fault]) {
     telling.replace_with("weir-ingest", &[("WEIR__INGEST__SOURCE__SPEED", "max")]);
     let ended = telling.running("weir-ingest").wait(program::LIMIT);
     assert!(ended.success(), "ingest ended with {ended}");
-    telling
-        .site
-        .weir(&["pipelines", "wait", "--timeout", RECOVERED_WITHIN]);
+    telling.catch_up();
     kills::assert_same(&telling.site.export(), &expected, "all the faults");
 }
 

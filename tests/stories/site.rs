@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -128,11 +128,16 @@ impl Site {
 
     /// `weir` with these arguments must succeed.
     pub(crate) fn weir(&self, arguments: &[&str]) {
-        let mut command = program::weir(arguments.iter().copied());
-        command.arg("--config").arg(&self.settings);
-        let output = program::finish(command);
+        let output = self.ask(arguments);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "weir {arguments:?}: {said}");
+    }
+
+    /// What `weir` with these arguments says, and whether it succeeds.
+    pub(crate) fn ask(&self, arguments: &[&str]) -> Output {
+        let mut command = program::weir(arguments.iter().copied());
+        command.arg("--config").arg(&self.settings);
+        program::finish(command)
     }
 
     /// Topics and tables.
@@ -225,7 +230,7 @@ impl Process {
     }
 
     /// The end of its log.
-    fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
