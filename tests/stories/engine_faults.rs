@@ -16,7 +16,8 @@ use rustix::process::Signal;
 
 use crate::{
     door::Door,
-    kills, program,
+    kills,
+    program::{self, Exported},
     site::{Engines, Process, Site},
 };
 
@@ -54,7 +55,7 @@ const fn fault(name: &'static str, times: u32, seconds: u32, strike: fn(&mut Tel
     }
 }
 
-const ONE_BROKER: [Fault; 13] = [
+static ONE_BROKER: [Fault; 13] = [
     fault("broker killed", 30, 20, |telling| {
         telling.engines.kafka.kill();
         telling.hold(1, 4);
@@ -134,7 +135,7 @@ const ONE_BROKER: [Fault; 13] = [
     ),
 ];
 
-const THREE_BROKERS: [Fault; 1] = [fault("one of three brokers lost", 30, 25, |telling| {
+static THREE_BROKERS: [Fault; 1] = [fault("one of three brokers lost", 30, 25, |telling| {
     let node = telling.dice.random_range(1..=3);
     telling.engines.kafka.kill_node(node);
     telling.hold(4, 8);
@@ -215,19 +216,44 @@ impl Telling {
     }
 }
 
-/// The load through two of each service that works in groups, while `faults` strike.
-fn tell(name: &str, kafka: &str, faults: &[Fault]) {
+/// Engines of its own, the load, and what an undisturbed run makes of it: before any service runs.
+struct Prepared {
+    engines: Engines,
+    load: tempfile::TempDir,
+    expected: Exported,
+    most: u32,
+    faults: Vec<&'static Fault>,
+}
+
+/// `None` where none of the faults is wanted, or no such engine starts.
+fn prepared(kafka: &str, faults: &'static [Fault]) -> Option<Prepared> {
     let most = std::env::var("WEIR_FAULTS").map_or(1, |text| text.parse().unwrap());
     let faults: Vec<_> = faults.iter().filter(is_wanted).collect();
     if faults.is_empty() {
-        return;
+        return None;
     }
-    let Some(engines) = Engines::own(kafka) else {
-        return;
-    };
+    let engines = Engines::own(kafka)?;
     let planned: u32 = faults.iter().map(|f| f.times.min(most) * f.seconds).sum();
     let seconds = planned * SPARE + SPARE_SECONDS;
     let (load, expected) = kills::told_alone(1 + seconds * PACE / 1_200);
+    Some(Prepared {
+        engines,
+        load,
+        expected,
+        most,
+        faults,
+    })
+}
+
+/// The load through two of each service that works in groups, while the faults strike.
+fn tell(name: &str, prepared: Prepared) {
+    let Prepared {
+        engines,
+        load,
+        expected,
+        most,
+        faults,
+    } = prepared;
     let door = Door::before(engines.s3.url().trim_start_matches("http://"));
     let s3_url = format!("http://{}", door.address());
     let pace = format!("{PACE}/s");
@@ -287,11 +313,19 @@ fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// One after the other: two deployments at once are too much for two cores.
+/// One after the other: two deployments at once are too much for two cores. The engines of the second start
+/// meanwhile.
 #[test]
 fn engines_and_services_die_and_freeze_and_nothing_is_lost_or_doubled() {
     let mut all = THREE_BROKERS.iter().chain(&ONE_BROKER);
     assert!(all.any(|fault| is_wanted(&fault)), "WEIR_FAULT names none");
-    tell("faults-three", "kafka-three", &THREE_BROKERS);
-    tell("faults", "kafka", &ONE_BROKER);
+    thread::scope(|scope| {
+        let second = scope.spawn(|| prepared("kafka", &ONE_BROKER));
+        if let Some(first) = prepared("kafka-three", &THREE_BROKERS) {
+            tell("faults-three", first);
+        }
+        if let Some(second) = second.join().unwrap() {
+            tell("faults", second);
+        }
+    });
 }
