@@ -11,6 +11,7 @@ pub mod communities;
 pub mod decode;
 pub mod prefix;
 pub mod rib;
+pub mod roa;
 pub mod update;
 pub mod wire;
 

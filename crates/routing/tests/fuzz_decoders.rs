@@ -18,8 +18,9 @@ use proptest::{
 };
 use weir_events::v1;
 use weir_routing::{
-    Asn, Bogons, Peer, Prefix,
+    Asn, Bogons, Origin, Peer, Prefix,
     decode::{json, mrt::Records, ris_live},
+    roa::Vrps,
     wire,
 };
 
@@ -225,6 +226,21 @@ fn json_never_panics() {
     .map(|text| text.as_bytes().to_vec());
     fuzz(&corpus, |bytes| {
         let _ = json::decode(bytes);
+    });
+}
+
+#[test]
+fn lists_of_vrps_never_panic() {
+    let corpus = [
+        r#"{"metadata":{"roas":1},"roas":[{"asn":"AS64496","prefix":"192.0.2.0/24","maxLength":26,"ta":"x"}]}"#,
+        r#"[{"prefix":"2001:db8::/32","maxLength":48,"asn":0},{"prefix":"10.0.0.0/8","maxLength":8,"asn":"1.1"}]"#,
+    ]
+    .map(|text| text.as_bytes().to_vec());
+    let asked = "192.0.2.0/25".parse().unwrap();
+    fuzz(&corpus, |bytes| {
+        if let Ok(vrps) = Vrps::from_json(bytes) {
+            let _ = vrps.validate(&asked, &Origin::As(Asn(64_496)));
+        }
     });
 }
 

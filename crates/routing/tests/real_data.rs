@@ -9,7 +9,7 @@
 )]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{BufReader, Read},
     path::{Path, PathBuf},
@@ -22,6 +22,7 @@ use weir_routing::{
         mrt::{MrtError, Records, Skipped},
         ris_live::{self, Frame},
     },
+    roa::Vrps,
 };
 
 /// Files of `mrt_small` that differ from `stats.tsv`: (announced, withdrawn) here, and why.
@@ -174,4 +175,38 @@ fn the_flat_fixtures_of_the_seed_are_read() {
     let elements: Vec<_> = updates.iter().map(|m| m.body.elements()).collect();
     assert_eq!(elements, [1, 1, 1]);
     assert_eq!(updates[0].event_time_us, 1_704_067_200_000_000);
+}
+
+#[test]
+fn lists_of_real_relying_parties_are_read_to_the_last_entry() {
+    let Some(folder) = data() else { return };
+    for name in [
+        "rpki-client_20230504_ripe-prepdev.json.gz",
+        "rpki-validator_test_vrps.json.gz",
+        "stayrtr_test.rpki.json",
+    ] {
+        let mut text = Vec::new();
+        let path = folder.join("rpki").join(name);
+        open(&path).read_to_end(&mut text).unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let list = document.get("roas").unwrap_or(&document);
+        let distinct: BTreeSet<String> = list
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| {
+                format!(
+                    "{} {} {}",
+                    entry["prefix"], entry["maxLength"], entry["asn"]
+                )
+            })
+            .collect();
+        assert_eq!(
+            Vrps::from_json(&text).unwrap().len(),
+            distinct.len(),
+            "{name}"
+        );
+        let half = &text[..text.len() / 2];
+        assert!(Vrps::from_json(half).is_err(), "{name} cut in half");
+    }
 }
