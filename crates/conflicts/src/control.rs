@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 use weir_events::position::WriterSeq;
 use weir_routing::{
-    Bogons, Community, Peer,
+    Community, Peer,
     rib::{Peers, Slot},
     wire::Routes,
 };
 
 use crate::{
+    facts::Measure,
     record::{Control, Knowledge, Record},
     table::{Table, Voice},
-    thresholds::Thresholds,
 };
 
 /// Counters that are exact after a restart, because the control shard sees each record once.
@@ -96,8 +96,7 @@ impl ControlShard {
         &mut self,
         record: &Record,
         routes: &Routes,
-        bogons: &Bogons,
-        t: &Thresholds,
+        measure: Measure<'_>,
     ) -> Speaker {
         let now = self.now();
         let update = &routes.update;
@@ -133,11 +132,17 @@ impl ControlShard {
             && update.announced.iter().any(|nlri| short(&nlri))
         {
             let blackhole = attributes.communities.contains(&Community::BLACKHOLE);
-            let path = self.short.intern(&attributes.as_path, blackhole, bogons);
+            let path = self.short.intern(&attributes.as_path, blackhole, measure);
             for nlri in update.announced.iter().filter(short) {
                 let peers = &self.peers;
-                self.short
-                    .announce(nlri.prefix, nlri.path_id, path, voice, peers, t);
+                self.short.announce(
+                    nlri.prefix,
+                    nlri.path_id,
+                    path,
+                    voice,
+                    peers,
+                    measure.thresholds,
+                );
             }
             self.short.paths.release(path);
         }

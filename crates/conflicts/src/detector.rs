@@ -11,6 +11,7 @@ use weir_routing::{Bogons, wire::Routes};
 
 use crate::{
     control::{ControlShard, Order},
+    facts::Measure,
     incident::{Incident, Transition},
     record::{Body, Control, Knowledge, Record},
     shard::{Cause, Ground, Shard, Touch},
@@ -110,9 +111,11 @@ impl Detector {
         next_offset: i64,
         out: &mut Vec<Transition>,
     ) {
-        let speaker = self
-            .control
-            .hear(record, routes, &self.bogons, &self.thresholds);
+        let measure = Measure {
+            bogons: &self.bogons,
+            thresholds: &self.thresholds,
+        };
+        let speaker = self.control.hear(record, routes, measure);
         if routes.context {
             return;
         }
@@ -233,8 +236,11 @@ impl Detector {
         self.control.knowledge.values()
     }
 
-    pub(crate) fn bogons(&self) -> &Bogons {
-        &self.bogons
+    pub(crate) fn measure(&self) -> Measure<'_> {
+        Measure {
+            bogons: &self.bogons,
+            thresholds: &self.thresholds,
+        }
     }
 }
 

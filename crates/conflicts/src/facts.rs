@@ -2,6 +2,15 @@
 
 use weir_routing::{AsPath, Asn, Bogons, Origin, Segment};
 
+use crate::thresholds::Thresholds;
+
+/// What a path is measured against.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measure<'a> {
+    pub(crate) bogons: &'a Bogons,
+    pub(crate) thresholds: &'a Thresholds,
+}
+
 /// Facts of one path that every route which holds it shares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathFacts {
@@ -14,17 +23,32 @@ pub(crate) struct PathFacts {
     pub(crate) bogon: Option<Asn>,
     /// The ASN that comes back after another one, nearest to the origin.
     pub(crate) looping: Option<Asn>,
+    /// Of a path that is too long: the ASN that prepends too often, else the origin.
+    pub(crate) stretched: Option<Asn>,
+    /// The ASN, none of the tier-1s, that stands alone between two of them, nearest to the origin.
+    pub(crate) sandwiched: Option<Asn>,
 }
 
 impl PathFacts {
-    pub(crate) fn of(path: &AsPath, bogons: &Bogons) -> Self {
-        let origin = origin(path, bogons);
+    pub(crate) fn of(path: &AsPath, measure: Measure<'_>) -> Self {
+        let origin = origin(path, measure.bogons);
+        let suspect = origin.as_ref().map(Origin::suspect);
         Self {
-            suspect: origin.as_ref().map(Origin::suspect),
+            suspect,
             origin,
-            bogon: bogon(path, bogons),
+            bogon: bogon(path, measure.bogons),
             looping: looping(path),
+            stretched: stretched(path, suspect, measure.thresholds),
+            sandwiched: sandwiched(path, measure.thresholds),
         }
+    }
+
+    /// True when no rule about paths finds anything in it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.bogon.is_none()
+            && self.looping.is_none()
+            && self.stretched.is_none()
+            && self.sandwiched.is_none()
     }
 }
 
@@ -84,6 +108,44 @@ fn looping(path: &AsPath) -> Option<Asn> {
     found
 }
 
+/// How many ASNs a path has, prepends counted, members of sets too.
+pub(crate) fn length(path: &AsPath) -> usize {
+    hops(path).count()
+}
+
+fn stretched(path: &AsPath, origin: Option<Asn>, t: &Thresholds) -> Option<Asn> {
+    let (mut run, mut last) = (0, None);
+    for asn in hops(path) {
+        run = if last == Some(asn) { run + 1 } else { 1 };
+        if run > t.prepended_over {
+            return Some(asn);
+        }
+        last = Some(asn);
+    }
+    origin.filter(|_| length(path) > t.long_path_over)
+}
+
+/// Prepends count once. Two in between say nothing of who of them let it through.
+fn sandwiched(path: &AsPath, t: &Thresholds) -> Option<Asn> {
+    let mut outer = [None; 2];
+    let mut found = None;
+    for asn in hops(path) {
+        let [left, middle] = outer;
+        if middle == Some(asn) {
+            continue;
+        }
+        if let (Some(left), Some(middle)) = (left, middle)
+            && t.is_tier1(asn)
+            && t.is_tier1(left)
+            && !t.is_tier1(middle)
+        {
+            found = Some(middle);
+        }
+        outer = [middle, Some(asn)];
+    }
+    found
+}
+
 /// True when the two share an ASN: an AS_SET is compared as a set.
 pub(crate) fn overlap(one: &Origin, other: &Origin) -> bool {
     one.asns().iter().any(|asn| other.asns().contains(asn))
@@ -93,6 +155,43 @@ pub(crate) fn overlap(one: &Origin, other: &Origin) -> bool {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    fn measured(path: &AsPath) -> PathFacts {
+        let measure = Measure {
+            bogons: &Bogons::without_documentation(),
+            thresholds: &Thresholds::default(),
+        };
+        PathFacts::of(path, measure)
+    }
+
+    #[rstest]
+    #[case::a_customer_between_two("64500 3356 64501 1299 64502", Some(64_501))]
+    #[case::which_prepends("64500 3356 64501 64501 1299 1299 64502", Some(64_501))]
+    #[case::nearest_to_the_origin("174 64501 1299 64502 3356 64503", Some(64_502))]
+    #[case::two_between("64500 3356 64501 64503 1299 64502", None)]
+    #[case::a_third_of_them_between("64500 3356 2914 1299 64502", None)]
+    #[case::at_the_edge("3356 64501 64502", None)]
+    #[case::nobody("64500", None)]
+    fn who_stands_alone_between_tier_1s_is_named(#[case] path: &str, #[case] who: Option<u32>) {
+        let facts = measured(&path.parse().unwrap());
+        assert_eq!(facts.sandwiched, who.map(Asn));
+    }
+
+    #[rstest]
+    #[case::as_many_as_may_be(15, 1, None)]
+    #[case::one_more(16, 1, Some(64_501))]
+    #[case::many_hops(1, 51, Some(2_051))]
+    #[case::as_many_hops_as_may_be(1, 50, None)]
+    fn a_path_that_is_too_long_has_somebody_to_ask(
+        #[case] prepends: usize,
+        #[case] others: u32,
+        #[case] who: Option<u32>,
+    ) {
+        let mut hops = vec!["64501".to_owned(); prepends];
+        hops.extend((2..=others).map(|n| (2_000 + n).to_string()));
+        let facts = measured(&hops.join(" ").parse().unwrap());
+        assert_eq!(facts.stretched, who.map(Asn));
+    }
 
     #[rstest]
     #[case("64500 64501", "64501", None, None)]
@@ -111,7 +210,7 @@ mod tests {
         #[case] looping: Option<u32>,
     ) {
         let path: AsPath = path.parse().unwrap();
-        let facts = PathFacts::of(&path, &Bogons::without_documentation());
+        let facts = measured(&path);
         assert_eq!(facts.origin.unwrap().to_string(), origin);
         assert_eq!(facts.bogon, bogon.map(Asn));
         assert_eq!(facts.looping, looping.map(Asn));

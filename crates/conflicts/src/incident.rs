@@ -21,17 +21,26 @@ pub enum Kind {
     BogonAsn,
     /// An ASN that comes back after another one.
     PathLoop,
+    /// More hops or prepends than anyone needs.
+    LongPath,
+    /// A network that is no tier-1 passes routes from one to another.
+    Tier1Sandwich,
+    /// A default route, or a prefix that is too specific for the global table.
+    DefaultOrTooSpecific,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Moas,
         Self::OriginChange,
         Self::SubPrefix,
         Self::BogonPrefix,
         Self::BogonAsn,
         Self::PathLoop,
+        Self::LongPath,
+        Self::Tier1Sandwich,
+        Self::DefaultOrTooSpecific,
     ];
 
     /// The name in messages, stores and documents.
@@ -44,6 +53,9 @@ impl Kind {
             Self::BogonPrefix => "bogon-prefix",
             Self::BogonAsn => "bogon-asn",
             Self::PathLoop => "path-loop",
+            Self::LongPath => "long-path",
+            Self::Tier1Sandwich => "tier1-sandwich",
+            Self::DefaultOrTooSpecific => "default-or-too-specific",
         }
     }
 
@@ -62,6 +74,9 @@ impl Kind {
             Self::BogonPrefix => Role::BogonOrigin,
             Self::BogonAsn => Role::BogonHop,
             Self::PathLoop => Role::LoopHop,
+            Self::LongPath => Role::StretchingHop,
+            Self::Tier1Sandwich => Role::SandwichedHop,
+            Self::DefaultOrTooSpecific => Role::OddLengthOrigin,
         }
     }
 }
@@ -80,6 +95,12 @@ pub(crate) enum Role {
     BogonHop,
     /// Comes twice on the path.
     LoopHop,
+    /// Makes the path too long.
+    StretchingHop,
+    /// Stands alone between two tier-1s.
+    SandwichedHop,
+    /// Originates a prefix of an odd length.
+    OddLengthOrigin,
 }
 
 /// Where an incident is filed.

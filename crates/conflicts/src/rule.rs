@@ -2,7 +2,11 @@
 
 use weir_routing::{AsPath, Asn, Bogons, Origin, Prefix};
 
-use crate::incident::{Kind, Severity};
+use crate::{
+    facts,
+    incident::{Kind, Severity},
+    thresholds::Thresholds,
+};
 
 /// What a rule may look at when a route was announced, once its whole record is applied.
 #[derive(Debug)]
@@ -13,12 +17,16 @@ pub struct RouteView<'a> {
     pub path: &'a AsPath,
     /// Who originated it; none when the path is empty.
     pub origin: Option<&'a Origin>,
-    /// Carries the community BLACKHOLE (RFC 7999).
+    /// A host that carries the community BLACKHOLE (RFC 7999).
     pub blackhole: bool,
     /// The bogon ASN on the path that is nearest to the origin, the peer's own left out.
     pub bogon_asn: Option<Asn>,
     /// The ASN that comes back after another one on the path.
     pub looping_asn: Option<Asn>,
+    /// Of a path that is too long, the ASN that prepends too often, else the origin.
+    pub stretching_asn: Option<Asn>,
+    /// The ASN that stands alone between two tier-1s.
+    pub sandwiched_asn: Option<Asn>,
     /// The origin is stable for this very prefix, or shares an ASN with one that is.
     pub is_stable: bool,
     /// Origins to compare with: the stable ones, without any the ones that came before. Never
@@ -32,6 +40,16 @@ pub struct RouteView<'a> {
     pub covering: Option<&'a Covering>,
     /// The list of the stream.
     pub bogons: &'a Bogons,
+    /// What is too long, too many, too young.
+    pub thresholds: &'a Thresholds,
+}
+
+impl RouteView<'_> {
+    /// How many ASNs the path has, prepends counted.
+    #[must_use]
+    pub fn path_length(&self) -> usize {
+        facts::length(self.path)
+    }
 }
 
 /// A prefix that holds the announced one.

@@ -2,21 +2,27 @@
 
 mod bogon_asn;
 mod bogon_prefix;
+mod default_or_too_specific;
+mod long_path;
 mod moas;
 mod origin_change;
 mod path_loop;
 mod sub_prefix;
+mod tier1_sandwich;
 
 use crate::rule::Rule;
 
 /// Every rule.
-pub const ALL: [&dyn Rule; 6] = [
+pub const ALL: [&dyn Rule; 9] = [
     &bogon_asn::BogonAsn,
     &bogon_prefix::BogonPrefix,
+    &default_or_too_specific::DefaultOrTooSpecific,
+    &long_path::LongPath,
     &moas::Moas,
     &origin_change::OriginChange,
     &path_loop::PathLoop,
     &sub_prefix::SubPrefix,
+    &tier1_sandwich::Tier1Sandwich,
 ];
 
 #[cfg(test)]

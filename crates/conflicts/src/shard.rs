@@ -14,7 +14,7 @@ use weir_routing::{
 
 use crate::{
     control::{ControlShard, Speaker},
-    facts::overlap,
+    facts::{Measure, overlap},
     incident::{EndReason, Incident, Key, Transition},
     record::Record,
     rule::{Finding, RouteView},
@@ -29,6 +29,15 @@ pub(crate) struct Ground<'a> {
     pub(crate) control: &'a ControlShard,
     pub(crate) thresholds: &'a Thresholds,
     pub(crate) bogons: &'a Bogons,
+}
+
+impl<'a> Ground<'a> {
+    fn measure(self) -> Measure<'a> {
+        Measure {
+            bogons: self.bogons,
+            thresholds: self.thresholds,
+        }
+    }
 }
 
 /// The record at hand and its version.
@@ -116,7 +125,7 @@ impl Shard {
             let blackhole = attributes.communities.contains(&Community::BLACKHOLE);
             let path = self
                 .table
-                .intern(&attributes.as_path, blackhole, ground.bogons);
+                .intern(&attributes.as_path, blackhole, ground.measure());
             held = Some(path);
             for nlri in &update.announced {
                 let prefix = nlri.prefix;
@@ -200,8 +209,8 @@ impl Shard {
         let alone = entry.history.0.len() == 1;
         let known = origin.and_then(|origin| entry.history.get(origin));
         let calm = known.is_none_or(|seen| alone && (seen.cleared || seen.is_stable(now, t)));
-        let bogon = ground.bogons.covering(&prefix).is_some();
-        if calm && !bogon && facts.bogon.is_none() && facts.looping.is_none() {
+        let odd = ground.bogons.covering(&prefix).is_some() || t.is_odd_length(&prefix);
+        if calm && !odd && facts.is_plain() {
             return;
         }
         let (facts, entry) = (facts.clone(), &*entry);
@@ -220,12 +229,15 @@ impl Shard {
             blackhole: is_host(&prefix) && self.table.paths.mark(path),
             bogon_asn: facts.bogon,
             looping_asn: facts.looping,
+            stretching_asn: facts.stretched,
+            sandwiched_asn: facts.sandwiched,
             is_stable: compared.is_stable,
             expected_is_visible: self.any_visible(&prefix, &compared.expected, ground),
             expected: &compared.expected,
             no_baseline: compared.no_baseline,
             covering: covering.as_ref(),
             bogons: ground.bogons,
+            thresholds: t,
         };
         for rule in rules::ALL {
             rule.judge(&view, findings);

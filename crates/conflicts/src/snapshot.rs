@@ -8,11 +8,11 @@ mod bytes;
 mod values;
 
 use weir_events::topics::Block;
-use weir_routing::Bogons;
 
 use crate::{
     control::{ControlShard, Tally},
     detector::Detector,
+    facts::Measure,
     shard::{Baseline, Closed, Live, Shard},
     wire::WireError,
 };
@@ -87,7 +87,7 @@ impl Detector {
     /// # Errors
     /// When the bytes are no control snapshot; the detector is as it was.
     pub fn restore_control(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        self.control = ControlSnapshot::decode(bytes, self.bogons())?.0;
+        self.control = ControlSnapshot::decode(bytes, self.measure())?.0;
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl Detector {
         bytes: &[u8],
         pb: i64,
     ) -> Result<(), SnapshotError> {
-        let mut shard = BlockSnapshot::decode(bytes, block, self.bogons())?.shard;
+        let mut shard = BlockSnapshot::decode(bytes, block, self.measure())?.shard;
         shard.pb = pb;
         self.shards.insert(block, shard);
         Ok(())
@@ -131,13 +131,13 @@ impl ControlSnapshot {
         to.done()
     }
 
-    fn decode(bytes: &[u8], bogons: &Bogons) -> Result<Self, SnapshotError> {
+    fn decode(bytes: &[u8], measure: Measure<'_>) -> Result<Self, SnapshotError> {
         let mut from = Reader::new(bytes, FORMAT, CONTROL, "control")?;
         let writers = from.list(|from| Ok((from.text()?, values::writer_seq(from)?)))?;
         let sessions = from.list(values::session)?;
         let tick = from.option(Reader::signed)?;
         let event_time_us = from.signed()?;
-        let short = values::table(&mut from, bogons)?;
+        let short = values::table(&mut from, measure)?;
         let knowledge: Vec<_> = from.list(values::knowledge)?;
         let tally = Tally {
             elements: from.unsigned()?,
@@ -192,12 +192,12 @@ impl BlockSnapshot {
         to.done()
     }
 
-    fn decode(bytes: &[u8], block: Block, bogons: &Bogons) -> Result<Self, SnapshotError> {
+    fn decode(bytes: &[u8], block: Block, measure: Measure<'_>) -> Result<Self, SnapshotError> {
         let mut from = Reader::new(bytes, FORMAT, BLOCK, "block")?;
         if from.unsigned()? != u64::from(block.id()) {
             return Err(SnapshotError::Impossible { what: "block" });
         }
-        let table = values::table(&mut from, bogons)?;
+        let table = values::table(&mut from, measure)?;
         let open = from.list(|from| {
             Ok(Live {
                 incident: values::incident(from)?,

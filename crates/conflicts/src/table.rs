@@ -4,11 +4,16 @@ use std::collections::HashMap;
 
 use rustc_hash::FxBuildHasher;
 use weir_routing::{
-    AsPath, Asn, Bogons, Origin, Prefix,
+    AsPath, Asn, Origin, Prefix,
     rib::{Freshness, PathRef, PathTable, Peers, Route, Routes, Slot, routes::Announced},
 };
 
-use crate::{facts::PathFacts, history::History, rule::Covering, thresholds::Thresholds};
+use crate::{
+    facts::{Measure, PathFacts},
+    history::History,
+    rule::Covering,
+    thresholds::Thresholds,
+};
 
 /// Less specifics of fewer bits cover nothing: they are defaults.
 const SHORTEST_COVERING: u8 = 8;
@@ -48,9 +53,14 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn intern(&mut self, path: &AsPath, blackhole: bool, bogons: &Bogons) -> PathRef {
+    pub(crate) fn intern(
+        &mut self,
+        path: &AsPath,
+        blackhole: bool,
+        measure: Measure<'_>,
+    ) -> PathRef {
         self.paths
-            .intern(path, blackhole, |path| PathFacts::of(path, bogons))
+            .intern(path, blackhole, |path| PathFacts::of(path, measure))
     }
 
     pub(crate) fn entry(&mut self, prefix: Prefix) -> &mut Entry {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use weir_events::time::SECOND_US;
+use weir_routing::{Asn, Prefix};
 
 /// Thresholds of the detector. Times are stream time (the greatest Tick) in seconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +21,24 @@ pub struct Thresholds {
     pub fade_after_s: u32,
     /// An origin that was last seen before this is forgotten.
     pub history_s: u32,
+    /// A path with more ASNs than this, prepends counted, is long.
+    pub long_path_over: usize,
+    /// A path with more ASNs than this is a danger to routers that are old.
+    pub overlong_path_over: usize,
+    /// An ASN that stands more often than this in a row makes a path long.
+    pub prepended_over: usize,
+    /// A longer IPv4 prefix is too specific for the global table.
+    pub longest_ipv4: u8,
+    /// A longer IPv6 prefix is too specific for the global table.
+    pub longest_ipv6: u8,
+    /// Networks that buy transit from nobody, ascending. As of 2026-11.
+    pub tier1: Vec<u32>,
 }
+
+/// The networks that are commonly said to be free of transit.
+const TIER1: [u32; 16] = [
+    174, 701, 1239, 1299, 2914, 3257, 3320, 3356, 3491, 5511, 6453, 6461, 6762, 6830, 7018, 12_956,
+];
 
 impl Default for Thresholds {
     fn default() -> Self {
@@ -31,6 +49,12 @@ impl Default for Thresholds {
             reopen_within_s: 600,
             fade_after_s: 3_600,
             history_s: 30 * 86_400,
+            long_path_over: 50,
+            overlong_path_over: 100,
+            prepended_over: 15,
+            longest_ipv4: 24,
+            longest_ipv6: 48,
+            tier1: TIER1.to_vec(),
         }
     }
 }
@@ -40,6 +64,23 @@ impl Thresholds {
     #[must_use]
     pub fn peers_to_confirm(&self) -> usize {
         usize::try_from(self.confirm_at.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// True for a default route, and for what is too specific for the global table.
+    #[must_use]
+    pub fn is_odd_length(&self, prefix: &Prefix) -> bool {
+        let longest = if prefix.is_ipv4() {
+            self.longest_ipv4
+        } else {
+            self.longest_ipv6
+        };
+        prefix.length() == 0 || prefix.length() > longest
+    }
+
+    /// True for a network that buys transit from nobody.
+    #[must_use]
+    pub fn is_tier1(&self, asn: Asn) -> bool {
+        self.tier1.binary_search(&asn.0).is_ok()
     }
 
     /// Age of a stable origin in microseconds.

@@ -6,7 +6,7 @@ use prost::Message;
 use rustc_hash::FxHashMap;
 use weir_events::position::WriterSeq;
 use weir_routing::{
-    AsPath, Asn, Bogons, Origin, Peer, Prefix, Segment,
+    AsPath, Asn, Origin, Peer, Prefix, Segment,
     rib::{PathRef, Route, Slot, peers::Expiry, peers::Session},
 };
 
@@ -15,6 +15,7 @@ use super::{
     bytes::{Reader, Writer},
 };
 use crate::{
+    facts::Measure,
     history::{History, Seen},
     incident::Incident,
     record::Knowledge,
@@ -230,12 +231,12 @@ pub(super) fn put_table(to: &mut Writer, table: &Table) {
     });
 }
 
-pub(super) fn table(from: &mut Reader<'_>, bogons: &Bogons) -> Read<Table> {
+pub(super) fn table(from: &mut Reader<'_>, measure: Measure<'_>) -> Read<Table> {
     let mut table = Table::default();
     let paths = from.list(|from| {
         let mark = from.flag()?;
         let path = path(from)?;
-        Ok(table.intern(&path, mark, bogons))
+        Ok(table.intern(&path, mark, measure))
     })?;
     let entries = from.list(|from| {
         let prefix = prefix(from)?;

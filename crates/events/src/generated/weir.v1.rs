@@ -570,7 +570,7 @@ pub struct Incident {
     /// Version of this state: (topic epoch << 41) | (next offset << 1) | final.
     #[prost(uint64, tag = "2")]
     pub version: u64,
-    /// Name of the rule: moas, origin-change, sub-prefix, bogon-prefix, bogon-asn, path-loop.
+    /// Name of the rule: see docs/rules.md.
     #[prost(string, tag = "3")]
     pub r#type: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "4")]

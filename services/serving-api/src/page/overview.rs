@@ -1,4 +1,4 @@
-//! The first page: open incidents, those that remember an origin first; or what a search found.
+//! The first page: open incidents, those that send traffic astray first; or what a search found.
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -14,8 +14,16 @@ use weir_routing::prefix::Prefix;
 use super::{chart, layout, story, text};
 use crate::{Problem, app::App};
 
-const STATEFUL: [&str; 3] = ["sub-prefix", "moas", "origin-change"];
-const HYGIENE: [&str; 3] = ["bogon-prefix", "bogon-asn", "path-loop"];
+/// What sends traffic astray.
+const ASTRAY: [&str; 4] = ["sub-prefix", "moas", "origin-change", "tier1-sandwich"];
+/// What is untidy, and there in the thousands.
+const HYGIENE: [&str; 5] = [
+    "bogon-prefix",
+    "bogon-asn",
+    "path-loop",
+    "long-path",
+    "default-or-too-specific",
+];
 const SHOWN: usize = 50;
 const ENDED_SHOWN: usize = 10;
 
@@ -46,27 +54,27 @@ pub(crate) async fn show(
 
 async fn overview(app: &App) -> Result<Markup, Problem> {
     let open = vec![IncidentState::Suspected, IncidentState::Confirmed];
-    let of = |types: [&str; 3], states: &[IncidentState]| Filter {
-        types: types.map(str::to_owned).to_vec(),
+    let of = |types: &[&str], states: &[IncidentState]| Filter {
+        types: types.iter().map(|kind| (*kind).to_owned()).collect(),
         states: states.to_vec(),
         ..Filter::default()
     };
-    let mut stateful = app
+    let mut astray = app
         .records
-        .list(&of(STATEFUL, &open), None, 500)
+        .list(&of(&ASTRAY, &open), None, 500)
         .await?
         .incidents;
-    stateful.sort_by_key(|row| std::cmp::Reverse((row.severity, row.state, row.first_seen_us)));
-    let stateful_count = stateful.len();
-    stateful.truncate(SHOWN);
+    astray.sort_by_key(|row| std::cmp::Reverse((row.severity, row.state, row.first_seen_us)));
+    let astray_count = astray.len();
+    astray.truncate(SHOWN);
     let hygiene = app
         .records
-        .list(&of(HYGIENE, &open), None, SHOWN)
+        .list(&of(&HYGIENE, &open), None, SHOWN)
         .await?
         .incidents;
     let ended = app
         .records
-        .list(&of(STATEFUL, &[IncidentState::Ended]), None, ENDED_SHOWN)
+        .list(&of(&ASTRAY, &[IncidentState::Ended]), None, ENDED_SHOWN)
         .await?
         .incidents;
     let counts = app.records.counts().await?;
@@ -87,11 +95,11 @@ async fn overview(app: &App) -> Result<Markup, Problem> {
                     b { (total(IncidentState::Ended)) } " ended"
                 }
             }
-            @if stateful.is_empty() {
+            @if astray.is_empty() {
                 p.empty { "No prefix is disputed now. When someone announces a prefix, or a part of one, that another AS has held, it will appear here within milliseconds, first suspected, then confirmed." }
             } @else {
-                (cards(app, &stateful).await?)
-                @if stateful_count > SHOWN { p.quiet { "The most severe " (SHOWN) " are shown; " a href="/api/v1/incidents?type=sub-prefix,moas,origin-change&state=suspected,confirmed" { "the API has all" } "." } }
+                (cards(app, &astray).await?)
+                @if astray_count > SHOWN { p.quiet { "The most severe " (SHOWN) " are shown; " a href={ "/api/v1/incidents?type=" (ASTRAY.join(",")) "&state=suspected,confirmed" } { "the API has all" } "." } }
             }
         }
         section #hygiene data-live="" aria-labelledby="hygiene-title" {

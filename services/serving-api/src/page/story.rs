@@ -22,6 +22,11 @@ pub(crate) fn headline(row: &IncidentRow) -> String {
         "bogon-prefix" => format!("{suspect} announces space that nobody may announce"),
         "bogon-asn" => format!("{suspect}, not a public AS number, stands in its path"),
         "path-loop" => format!("{suspect} stands twice in its path, with others between"),
+        "long-path" => format!("{suspect} makes its path longer than anyone needs"),
+        "tier1-sandwich" => format!("{suspect} passes it on from one tier-1 network to another"),
+        "default-or-too-specific" => {
+            format!("{suspect} announces what is a default route, or too specific for everybody")
+        }
         _ => format!("{suspect} is the suspect"),
     }
 }

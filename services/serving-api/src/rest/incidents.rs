@@ -22,7 +22,7 @@ const DEFAULT_PAGE: usize = 50;
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListParams {
-    /// Names of rules: moas, origin-change, sub-prefix, bogon-prefix, bogon-asn, path-loop.
+    /// Names of rules (docs/rules.md): moas, sub-prefix, ..
     r#type: Option<String>,
     /// suspected, confirmed, ended.
     state: Option<String>,
