@@ -21,7 +21,7 @@ use weir_record_store::{
 
 const INCIDENTS: u32 = 30_000;
 const BATCH: usize = 500;
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 11;
 
 type Failure = Box<dyn std::error::Error>;
 
