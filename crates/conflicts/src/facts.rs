@@ -2,7 +2,7 @@
 
 use weir_routing::{AsPath, Asn, Bogons, Origin, Segment};
 
-use crate::thresholds::Thresholds;
+use crate::{incident::Role, thresholds::Thresholds};
 
 /// What a path is measured against.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +40,19 @@ impl PathFacts {
             looping: looping(path),
             stretched: stretched(path, suspect, measure.thresholds),
             sandwiched: sandwiched(path, measure.thresholds),
+        }
+    }
+
+    /// Who plays this role on the path.
+    pub(crate) fn who(&self, role: Role) -> Option<Asn> {
+        match role {
+            Role::Origin | Role::PartOrigin | Role::BogonOrigin | Role::OddLengthOrigin => {
+                self.suspect
+            }
+            Role::BogonHop => self.bogon,
+            Role::LoopHop => self.looping,
+            Role::StretchingHop => self.stretched,
+            Role::SandwichedHop => self.sandwiched,
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Thresholds {
     pub longest_ipv4: u8,
     /// A longer IPv6 prefix is too specific for the global table.
     pub longest_ipv6: u8,
-    /// Networks that buy transit from nobody, ascending. As of 2026-11.
+    /// Networks that buy transit from nobody. As of 2026-11.
     pub tier1: Vec<u32>,
 }
 
@@ -80,7 +80,7 @@ impl Thresholds {
     /// True for a network that buys transit from nobody.
     #[must_use]
     pub fn is_tier1(&self, asn: Asn) -> bool {
-        self.tier1.binary_search(&asn.0).is_ok()
+        self.tier1.contains(&asn.0)
     }
 
     /// Age of a stable origin in microseconds.

@@ -435,16 +435,7 @@ fn lowest(prefix: Prefix) -> Key {
 
 /// True when a route of this path is one of the incident's.
 fn matches(key: Key, facts: &PathFacts) -> bool {
-    let who = match key.role {
-        Role::Origin | Role::PartOrigin | Role::BogonOrigin | Role::OddLengthOrigin => {
-            facts.suspect
-        }
-        Role::BogonHop => facts.bogon,
-        Role::LoopHop => facts.looping,
-        Role::StretchingHop => facts.stretched,
-        Role::SandwichedHop => facts.sandwiched,
-    };
-    who == Some(key.suspect)
+    facts.who(key.role) == Some(key.suspect)
 }
 
 fn opened(key: Key, finding: &Finding, at: i64) -> Incident {
