@@ -128,7 +128,7 @@ pub(crate) fn assert_same(found: &Exported, expected: &Exported, how: &str) {
 }
 
 #[test]
-fn the_load_raises_every_type_and_some_end_and_open_again() {
+fn the_load_raises_six_types_often_and_some_end_and_open_again() {
     let (_, exported) = uninterrupted();
     let incidents: Vec<Value> = exported["incidents"]
         .lines()

@@ -121,17 +121,12 @@ impl Detector {
         }
         let Self {
             epoch,
-            thresholds,
-            bogons,
             control,
             shards,
             touched,
+            ..
         } = self;
-        let ground = Ground {
-            control,
-            thresholds,
-            bogons,
-        };
+        let ground = Ground { control, measure };
         let cause = Cause {
             record,
             version: Version::new(*epoch, next_offset, false),
@@ -167,8 +162,10 @@ impl Detector {
         }
         let ground = Ground {
             control: &self.control,
-            thresholds: &self.thresholds,
-            bogons: &self.bogons,
+            measure: Measure {
+                bogons: &self.bogons,
+                thresholds: &self.thresholds,
+            },
         };
         let cause = Cause {
             record,

@@ -73,6 +73,14 @@ fn hops(path: &AsPath) -> impl DoubleEndedIterator<Item = Asn> + '_ {
         .flat_map(|segment| segment.asns().iter().copied())
 }
 
+/// The parts of the path that have an order.
+fn sequences(path: &AsPath) -> impl Iterator<Item = &[Asn]> {
+    path.segments().iter().filter_map(|segment| match segment {
+        Segment::Sequence(asns) => Some(asns.as_slice()),
+        _ => None,
+    })
+}
+
 fn origin(path: &AsPath, bogons: &Bogons) -> Option<Origin> {
     let origin = path.origin()?;
     let stripped = |asn: Asn| asn.is_private() && bogons.contains_asn(asn);
@@ -97,15 +105,7 @@ fn bogon(path: &AsPath, bogons: &Bogons) -> Option<Asn> {
 /// and are left out.
 fn looping(path: &AsPath) -> Option<Asn> {
     let mut found = None;
-    let mut sequence = path
-        .segments()
-        .iter()
-        .filter_map(|segment| match segment {
-            Segment::Sequence(asns) => Some(asns),
-            _ => None,
-        })
-        .flatten()
-        .copied();
+    let mut sequence = sequences(path).flatten().copied();
     let mut last = sequence.next()?;
     let mut seen: smallvec::SmallVec<[Asn; 16]> = smallvec::smallvec![last];
     for asn in sequence {
@@ -121,40 +121,34 @@ fn looping(path: &AsPath) -> Option<Asn> {
     found
 }
 
-/// How many ASNs a path has, prepends counted, members of sets too.
-pub(crate) fn length(path: &AsPath) -> usize {
-    hops(path).count()
-}
-
 fn stretched(path: &AsPath, origin: Option<Asn>, t: &Thresholds) -> Option<Asn> {
-    let (mut run, mut last) = (0, None);
-    for asn in hops(path) {
-        run = if last == Some(asn) { run + 1 } else { 1 };
-        if run > t.prepended_over {
-            return Some(asn);
-        }
-        last = Some(asn);
-    }
-    origin.filter(|_| length(path) > t.long_path_over)
+    let prepends = sequences(path).flat_map(|hops| hops.chunk_by(|one, next| one == next));
+    prepends
+        .filter(|run| run.len() > t.prepended_over)
+        .find_map(|run| run.first().copied())
+        .or_else(|| origin.filter(|_| path.length() > t.long_path_over))
 }
 
-/// Prepends count once. Two in between say nothing of who of them let it through.
+/// Prepends count once. Two in between say nothing of who of them let it through, and what an AS_SET holds
+/// has no order.
 fn sandwiched(path: &AsPath, t: &Thresholds) -> Option<Asn> {
-    let mut outer = [None; 2];
     let mut found = None;
-    for asn in hops(path) {
-        let [left, middle] = outer;
-        if middle == Some(asn) {
-            continue;
+    for hops in sequences(path) {
+        let mut outer = [None; 2];
+        for asn in hops.iter().copied() {
+            let [left, middle] = outer;
+            if middle == Some(asn) {
+                continue;
+            }
+            if let (Some(left), Some(middle)) = (left, middle)
+                && t.is_tier1(asn)
+                && t.is_tier1(left)
+                && !t.is_tier1(middle)
+            {
+                found = Some(middle);
+            }
+            outer = [middle, Some(asn)];
         }
-        if let (Some(left), Some(middle)) = (left, middle)
-            && t.is_tier1(asn)
-            && t.is_tier1(left)
-            && !t.is_tier1(middle)
-        {
-            found = Some(middle);
-        }
-        outer = [middle, Some(asn)];
     }
     found
 }
@@ -184,6 +178,8 @@ mod tests {
     #[case::two_between("64500 3356 64501 64503 1299 64502", None)]
     #[case::a_third_of_them_between("64500 3356 2914 1299 64502", None)]
     #[case::at_the_edge("3356 64501 64502", None)]
+    #[case::a_set_has_no_order("3356 64501 {1299,64502}", None)]
+    #[case::a_set_between("3356 {64501} 1299 64502", None)]
     #[case::nobody("64500", None)]
     fn who_stands_alone_between_tier_1s_is_named(#[case] path: &str, #[case] who: Option<u32>) {
         let facts = measured(&path.parse().unwrap());

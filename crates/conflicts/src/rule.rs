@@ -3,7 +3,6 @@
 use weir_routing::{AsPath, Asn, Bogons, Origin, Prefix};
 
 use crate::{
-    facts,
     incident::{Kind, Severity},
     thresholds::Thresholds,
 };
@@ -42,14 +41,6 @@ pub struct RouteView<'a> {
     pub bogons: &'a Bogons,
     /// What is too long, too many, too young.
     pub thresholds: &'a Thresholds,
-}
-
-impl RouteView<'_> {
-    /// How many ASNs the path has, prepends counted.
-    #[must_use]
-    pub fn path_length(&self) -> usize {
-        facts::length(self.path)
-    }
 }
 
 /// A prefix that holds the announced one.

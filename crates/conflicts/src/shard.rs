@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use weir_events::{position::Version, topics::Block};
 use weir_routing::{
-    Asn, Bogons, Community, Origin, Prefix,
+    Asn, Community, Origin, Prefix,
     rib::{Freshness, PathRef, Slot},
     wire::Routes,
 };
@@ -27,17 +27,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ground<'a> {
     pub(crate) control: &'a ControlShard,
-    pub(crate) thresholds: &'a Thresholds,
-    pub(crate) bogons: &'a Bogons,
-}
-
-impl<'a> Ground<'a> {
-    fn measure(self) -> Measure<'a> {
-        Measure {
-            bogons: self.bogons,
-            thresholds: self.thresholds,
-        }
-    }
+    pub(crate) measure: Measure<'a>,
 }
 
 /// The record at hand and its version.
@@ -109,7 +99,7 @@ impl Shard {
         out: &mut Vec<Transition>,
     ) {
         touched.clear();
-        let (peers, t) = (&ground.control.peers, ground.thresholds);
+        let (peers, t) = (&ground.control.peers, ground.measure.thresholds);
         let update = &routes.update;
         let voice = speaker.voice(cause.record, update.from_rib, ground.control.now());
         for nlri in &update.withdrawn {
@@ -125,7 +115,7 @@ impl Shard {
             let blackhole = attributes.communities.contains(&Community::BLACKHOLE);
             let path = self
                 .table
-                .intern(&attributes.as_path, blackhole, ground.measure());
+                .intern(&attributes.as_path, blackhole, ground.measure);
             held = Some(path);
             for nlri in &update.announced {
                 let prefix = nlri.prefix;
@@ -190,7 +180,7 @@ impl Shard {
         ground: Ground<'_>,
         findings: &mut Vec<Finding>,
     ) {
-        let (now, t) = (ground.control.now(), ground.thresholds);
+        let (now, t) = (ground.control.now(), ground.measure.thresholds);
         let Self {
             table, baseline, ..
         } = self;
@@ -209,7 +199,7 @@ impl Shard {
         let alone = entry.history.0.len() == 1;
         let known = origin.and_then(|origin| entry.history.get(origin));
         let calm = known.is_none_or(|seen| alone && (seen.cleared || seen.is_stable(now, t)));
-        let odd = ground.bogons.covering(&prefix).is_some() || t.is_odd_length(&prefix);
+        let odd = ground.measure.bogons.covering(&prefix).is_some() || t.is_odd_length(&prefix);
         if calm && !odd && facts.is_plain() {
             return;
         }
@@ -236,7 +226,7 @@ impl Shard {
             expected: &compared.expected,
             no_baseline: compared.no_baseline,
             covering: covering.as_ref(),
-            bogons: ground.bogons,
+            bogons: ground.measure.bogons,
             thresholds: t,
         };
         for rule in rules::ALL {
@@ -260,7 +250,7 @@ impl Shard {
 
     fn covering(&self, prefix: &Prefix, ground: Ground<'_>) -> Option<crate::rule::Covering> {
         let (peers, now) = (&ground.control.peers, ground.control.now());
-        let t = ground.thresholds;
+        let t = ground.measure.thresholds;
         self.table
             .covering(prefix, peers, now, t)
             .or_else(|| ground.control.short.covering(prefix, peers, now, t))

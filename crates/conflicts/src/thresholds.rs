@@ -21,7 +21,7 @@ pub struct Thresholds {
     pub fade_after_s: u32,
     /// An origin that was last seen before this is forgotten.
     pub history_s: u32,
-    /// A path with more ASNs than this, prepends counted, is long.
+    /// A path of a greater length (RFC 4271, 9.1.2.2 a: prepends count each, a set once) is long.
     pub long_path_over: usize,
     /// A path with more ASNs than this is a danger to routers that are old.
     pub overlong_path_over: usize,
@@ -31,11 +31,11 @@ pub struct Thresholds {
     pub longest_ipv4: u8,
     /// A longer IPv6 prefix is too specific for the global table.
     pub longest_ipv6: u8,
-    /// Networks that buy transit from nobody. As of 2026-11.
+    /// Networks that buy transit from nobody.
     pub tier1: Vec<u32>,
 }
 
-/// The networks that are commonly said to be free of transit.
+/// The networks that are commonly said to be free of transit: a default to be corrected, not a source.
 const TIER1: [u32; 16] = [
     174, 701, 1239, 1299, 2914, 3257, 3320, 3356, 3491, 5511, 6453, 6461, 6762, 6830, 7018, 12_956,
 ];
@@ -74,7 +74,7 @@ impl Thresholds {
         } else {
             self.longest_ipv6
         };
-        prefix.length() == 0 || prefix.length() > longest
+        prefix.is_default() || prefix.length() > longest
     }
 
     /// True for a network that buys transit from nobody.

@@ -88,7 +88,7 @@ fn kafka(url: &str) -> EventLog {
     EventLog::kafka(config).unwrap()
 }
 
-fn on_every_log(check: impl Fn(&Place)) {
+fn embedded(check: impl FnOnce(Place)) {
     let folder = tempfile::tempdir().unwrap();
     let broker = Broker::start(BrokerConfig {
         listen: ([127, 0, 0, 1], 0).into(),
@@ -96,8 +96,12 @@ fn on_every_log(check: impl Fn(&Place)) {
         ..BrokerConfig::default()
     })
     .unwrap();
-    check(&Place::new(EventLog::embedded(broker.clone())));
+    check(Place::new(EventLog::embedded(broker.clone())));
     broker.stop();
+}
+
+fn on_every_log(check: impl Fn(&Place)) {
+    embedded(|place| check(&place));
     if let Some(engine) = weir_engines::engine("kafka") {
         check(&Place::new(kafka(engine.url())));
     }
@@ -105,31 +109,21 @@ fn on_every_log(check: impl Fn(&Place)) {
 
 #[test]
 fn a_log_that_is_made_anew_begins_above_the_copies_of_the_checkpoints() {
-    let folder = tempfile::tempdir().unwrap();
-    let broker = Broker::start(BrokerConfig {
-        listen: ([127, 0, 0, 1], 0).into(),
-        dir: folder.path().to_owned(),
-        ..BrokerConfig::default()
-    })
-    .unwrap();
-    let mut place = Place::new(EventLog::embedded(broker.clone()));
-    let copies = place.folder.path().join("copies");
-    let manifests = copies.join("live/conflict-detector/bgp-updates/3/manifests");
-    std::fs::create_dir_all(&manifests).unwrap();
-    let manifest = r#"{"format": 1, "partition": 3, "topic_epoch": 6, "round": 1, "p0": 9,
-        "control": {"file": "a", "checksum": 1}, "blocks": []}"#;
-    std::fs::write(
-        manifests.join("00000000000000000009-0000000001.json"),
-        manifest,
-    )
-    .unwrap();
-    place.set(
-        "WEIR__CHECKPOINT_STORE__URL",
-        &format!("file://{}", copies.display()),
-    );
-    let told = place.prints(&["topics", "apply"]);
-    assert!(told.contains("with topic epoch 7"), "{told}");
-    broker.stop();
+    embedded(|mut place| {
+        let copies = place.folder.path().join("copies");
+        let manifests = copies.join("live/conflict-detector/bgp-updates/3/manifests");
+        std::fs::create_dir_all(&manifests).unwrap();
+        let manifest = r#"{"format": 1, "partition": 3, "topic_epoch": 6, "round": 1, "p0": 9,
+            "control": {"file": "a", "checksum": 1}, "blocks": []}"#;
+        let name = "00000000000000000009-0000000001.json";
+        std::fs::write(manifests.join(name), manifest).unwrap();
+        place.set(
+            "WEIR__CHECKPOINT_STORE__URL",
+            &format!("file://{}", copies.display()),
+        );
+        let told = place.prints(&["topics", "apply"]);
+        assert!(told.contains("with topic epoch 7"), "{told}");
+    });
 }
 
 #[test]

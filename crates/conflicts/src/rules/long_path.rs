@@ -19,7 +19,7 @@ impl Rule for LongPath {
         let Some(stretching) = view.stretching_asn else {
             return;
         };
-        let severity = if view.path_length() > view.thresholds.overlong_path_over {
+        let severity = if view.path.length() > view.thresholds.overlong_path_over {
             Severity::Low
         } else {
             Severity::Info

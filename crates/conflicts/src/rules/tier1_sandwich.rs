@@ -1,6 +1,6 @@
-//! Tier-1 sandwich: a network stands alone between two that buy transit from nobody. One of the two is its
-//! provider or peer, so it passes on what it must not: a route leak of type 1 to 4 (RFC 7908, 3), seen
-//! without knowing any relation.
+//! Tier-1 sandwich: a network stands alone between two that buy transit from nobody. Neither can be its
+//! customer, so it passes on what it must not: a route leak of type 1 to 4 (RFC 7908, 3), seen without knowing
+//! any relation.
 
 use crate::{
     incident::{Kind, Severity},

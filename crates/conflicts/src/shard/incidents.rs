@@ -88,7 +88,8 @@ impl Shard {
         let at = cause.record.event_time_us;
         let mut back = None;
         if let Some(closed) = self.closed.get(&key) {
-            let recent = now.saturating_sub(closed.at_us) <= ground.thresholds.reopen_within_us();
+            let recent =
+                now.saturating_sub(closed.at_us) <= ground.measure.thresholds.reopen_within_us();
             let faded = closed.incident.end_reason == Some(EndReason::Faded);
             let asn = ground.control.peers.session(slot).map(|s| s.peer.asn);
             let known = asn.is_some_and(|asn| closed.incident.peer_asns.contains(&asn));
@@ -224,7 +225,7 @@ impl Shard {
             return;
         };
         self.timers.remove(&(live.due_us, key));
-        let (now, t) = (ground.control.now(), ground.thresholds);
+        let (now, t) = (ground.control.now(), ground.measure.thresholds);
         let at = cause.record.event_time_us;
         let sight = self.sight(key, &live.incident, ground);
         let incident = &mut live.incident;
@@ -308,7 +309,7 @@ impl Shard {
                     .min()
             })
             .map_or(i64::MAX, |first| {
-                first.saturating_add(ground.thresholds.stable_after_us())
+                first.saturating_add(ground.measure.thresholds.stable_after_us())
             })
     }
 
@@ -384,7 +385,7 @@ impl Shard {
 
     /// Once a day: forgets what is of no use any more.
     pub(crate) fn sweep(&mut self, ground: Ground<'_>) {
-        let (now, t) = (ground.control.now(), ground.thresholds);
+        let (now, t) = (ground.control.now(), ground.measure.thresholds);
         let Self {
             table,
             open,

@@ -441,7 +441,7 @@ impl Assignment {
     }
 
     /// Tells the group the position, for display and for "caught up". Does not wait; what is told
-    /// last is committed before the partition is given back, unless the group refuses it for 3 s.
+    /// last is committed before the partition is given back, unless the group refuses it until then.
     pub fn commit(&self, next_offset: i64) {
         let ours = {
             let mut state = self.signal.state.lock();
