@@ -16,7 +16,9 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(240);
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let built = Command::new(env!("CARGO"))
+        // The cargo that runs the tests: another one might build everything anew.
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+        let built = Command::new(cargo)
             // As the tests of the whole workspace are built, so that after those nothing is to do:
             // a package alone would be built anew, with fewer features of its dependencies.
             .args(["test", "--workspace", "--no-run", "--quiet", "--locked"])
