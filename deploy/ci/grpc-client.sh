@@ -13,7 +13,8 @@ fi
 "$work/venv/bin/python" -m grpc_tools.protoc -I proto \
   --python_out="$work" --grpc_python_out="$work" proto/weir/serving/v1/serving.proto
 
-cargo build --locked --quiet -p weir
+# As the tests build it, so that after them nothing is to do.
+cargo test --workspace --no-run --locked --quiet
 rm -rf "$work/data" "$work/out"
 target/debug/weir --source scenario --speed 600x --data "$work/data" \
   --listen 127.0.0.1:0 --grpc 127.0.0.1:0 --broker 127.0.0.1:0 >"$work/out" 2>"$work/err" &

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 /// Table of `weir.toml`, the file whose `pub struct` holds its keys, the name of that struct.
-const TABLES: [(&str, &str, &str); 17] = [
+const TABLES: [(&str, &str, &str); 18] = [
     ("KAFKA", "crates/eventlog/src/config.rs", "LogConfig"),
     ("SCHEMA_REGISTRY", "crates/eventlog/src/schema.rs", "Config"),
     (
@@ -27,6 +27,11 @@ const TABLES: [(&str, &str, &str); 17] = [
     ("ADMIN", "crates/lifecycle/src/admin.rs", "Config"),
     ("TELEMETRY", "crates/lifecycle/src/telemetry.rs", "Config"),
     ("INGEST", "services/ingest/src/config.rs", "Config"),
+    (
+        "INGEST__KNOWLEDGE",
+        "services/ingest/src/config.rs",
+        "Knowledge",
+    ),
     (
         "CONFLICT_DETECTOR",
         "services/conflict-detector/src/config.rs",
@@ -57,6 +62,16 @@ const TABLES: [(&str, &str, &str); 17] = [
         "services/serving-api/src/config.rs",
         "Config",
     ),
+];
+
+/// Types of keys that are sections of their own, or that the code sets itself.
+const SECTIONS: [&str; 6] = [
+    "Thresholds,",
+    "Knowledge,",
+    "updates::Config,",
+    "weir_objects::Config,",
+    "Auth,",
+    "Source,",
 ];
 
 /// What ingest takes from `[stream]`, whatever its own table says.
@@ -132,7 +147,7 @@ fn keys() -> Vec<(&'static str, String)> {
             .lines()
             .filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
         for (key, kind) in fields {
-            let section = ["Thresholds,", "updates::Config,", "Auth,", "Source,"].contains(&kind);
+            let section = SECTIONS.contains(&kind);
             let key = key.to_uppercase();
             let from_stream = table == "INGEST" && FROM_STREAM.contains(&key.as_str());
             if !section && !from_stream {

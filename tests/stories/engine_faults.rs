@@ -22,17 +22,18 @@ use crate::{
 };
 
 /// Elements per second while faults strike; then the rest comes at once.
-const PACE: u32 = 40;
+const PACE: u32 = 20;
 
 /// The load lasts so many times as long as the faults are thought to take, and two minutes: machines are
 /// slow at times, and ingest ends with its files.
 const SPARE: u32 = 5;
 const SPARE_SECONDS: u32 = 120;
 
-/// For all stages to catch up once a fault is over.
-const RECOVERED_WITHIN: &str = "120";
+/// Seconds for all stages to catch up once a fault is over, on a machine that has other things to do: a
+/// bound, not a measure.
+const RECOVERED_WITHIN: &str = "400";
 
-/// Longer than a member of a group may be silent (6 s on the brokers of the tests): its partitions are
+/// Longer than a member of a group may be silent (10 s on the brokers of the tests): its partitions are
 /// somebody else's when it wakes.
 const FROZEN: Duration = Duration::from_secs(15);
 /// As the long form has it.

@@ -2,7 +2,7 @@
 //! on the same folder, what is exported equals the uninterrupted run byte for byte. The same with
 //! other batch sizes and numbers of detector instances.
 
-use std::{path::Path, process::Command, sync::OnceLock, time::Duration};
+use std::{path::Path, process::Command, sync::OnceLock, thread, time::Duration};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
@@ -65,6 +65,8 @@ pub(crate) fn replay(load: &Path, data: &Path, speed: &str) -> Command {
     let mut command = program::weir([
         "replay",
         &load.join("input").display().to_string(),
+        "--vrps",
+        &load.join("vrps.json").display().to_string(),
         "--data",
         &data.display().to_string(),
         "--speed",
@@ -101,6 +103,7 @@ pub(crate) fn told_alone(beat: u32) -> (tempfile::TempDir, Exported) {
     let folder = tempfile::tempdir().unwrap();
     load::write(&folder.path().join("input"), beat);
     std::fs::write(folder.path().join("bogons.txt"), load::BOGONS).unwrap();
+    std::fs::write(folder.path().join("vrps.json"), load::vrps()).unwrap();
     let data = folder.path().join("uninterrupted");
     let exported = finished(replay(folder.path(), &data, "max"), &data);
     (folder, exported)
@@ -128,7 +131,7 @@ pub(crate) fn assert_same(found: &Exported, expected: &Exported, how: &str) {
 }
 
 #[test]
-fn the_load_raises_six_types_often_and_some_end_and_open_again() {
+fn the_load_raises_seven_types_often_and_some_end_and_open_again() {
     let (_, exported) = uninterrupted();
     let incidents: Vec<Value> = exported["incidents"]
         .lines()
@@ -141,6 +144,7 @@ fn the_load_raises_six_types_often_and_some_end_and_open_again() {
         "bogon-prefix",
         "bogon-asn",
         "path-loop",
+        "rpki-invalid",
     ] {
         let of_type: Vec<_> = incidents
             .iter()
@@ -167,28 +171,38 @@ fn the_load_raises_six_types_often_and_some_end_and_open_again() {
     assert!(exported["windows"].lines().count() >= 100);
 }
 
+/// Dies at each crash of the step in turn; the run after that must tell what an uninterrupted one does.
+fn die_at(step: &[&str], folder: &Path) {
+    let data = folder.join(step.join(","));
+    for crash in step {
+        let mut command = replay(folder, &data, "max");
+        command.env("WEIR_CRASH_AT", crash);
+        let output = program::finish(command);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            program::was_killed(output.status),
+            "{crash} was never reached: {:?} {complaint}",
+            output.status
+        );
+    }
+    let told = finished(replay(folder, &data, "max"), &data);
+    assert_equal(&told, step[step.len() - 1]);
+    std::fs::remove_dir_all(&data).unwrap();
+}
+
+/// Two steps at a time: a run waits for its disk half of the time.
 #[test]
 fn killed_at_any_step_and_started_again_nothing_is_lost_doubled_or_different() {
-    let (folder, _) = uninterrupted();
-    for (index, step) in STEPS.iter().enumerate() {
-        let data = folder.path().join(format!("step-{index}"));
-        for crash in *step {
-            let mut command = replay(folder.path(), &data, "max");
-            command.env("WEIR_CRASH_AT", crash);
-            let output = program::finish(command);
-            let complaint = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                program::was_killed(output.status),
-                "{crash} was never reached: {:?} {complaint}",
-                output.status
-            );
+    let folder = uninterrupted().0.path();
+    thread::scope(|scope| {
+        for half in 0..2 {
+            scope.spawn(move || {
+                for step in STEPS.iter().skip(half).step_by(2) {
+                    die_at(step, folder);
+                }
+            });
         }
-        assert_equal(
-            &finished(replay(folder.path(), &data, "max"), &data),
-            step[step.len() - 1],
-        );
-        std::fs::remove_dir_all(&data).unwrap();
-    }
+    });
 }
 
 #[test]

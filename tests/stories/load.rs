@@ -1,4 +1,4 @@
-//! A made-up day of BGP that raises every type of incident many times: opened by one vantage
+//! A made-up day of BGP that raises seven types of incident many times: opened by one vantage
 //! point, confirmed by others, ended, opened again, faded, gone with a lost session.
 //!
 //! Prefixes from 240/4 and 10/8, private and documentation ASNs; its own list of bogons leaves
@@ -19,6 +19,18 @@ const PEERS: u32 = 8;
 
 /// What counts as bogus in this load: private addresses of RFC 1918 other than 10/8, one ASN.
 pub(crate) const BOGONS: &str = "192.168.0.0/16\n65535\n";
+
+/// The VRPs of this load, as Routinator writes them: those whose prefix gets a second origin hold a ROA.
+pub(crate) fn vrps() -> String {
+    let of_role_0 = (0..OF_EACH_TYPE).map(|turn| turn * 4);
+    let roas: Vec<_> = of_role_0
+        .map(|network| {
+            let asn = format!("AS{}", rightful(network));
+            json!({ "asn": asn, "prefix": prefix(network), "maxLength": 16, "ta": "none" })
+        })
+        .collect();
+    json!({ "metadata": { "generated": BASE }, "roas": roas }).to_string()
+}
 
 /// One line of input: when, and the frame.
 type Line = (f64, Value);

@@ -256,7 +256,7 @@ fn all_is_well(guarded: &Guarded) {
     }
     let mut ingest = guarded.start("weir-ingest", 0, &[]);
     assert!(ingest.wait(program::LIMIT).success());
-    assert!(guarded.weir(&["pipelines", "wait", "--timeout", "120"]));
+    assert!(guarded.weir(&["pipelines", "wait", "--timeout", "400"]));
     guarded.weir(&["doctor"]);
     assert!(guarded.weir(&["groups", "list"]));
     for process in &running {

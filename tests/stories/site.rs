@@ -105,12 +105,12 @@ impl Site {
         let settings = folder.path().join("weir.toml");
         let text = format!(
             "[stream]\nid = \"{name}\"\ndata = {:?}\n[kafka]\nbootstrap_servers = \"{}\"\n\
-             [record_store]\nurl = \"{}\"\n[online_store]\nurl = \"{}\"\nkey_prefix = \"{name}\"\n\
+             [record_store]\nurl = \"{}\"\nconnect_timeout_ms = 30000\n[online_store]\nurl = \"{}\"\nkey_prefix = \"{name}\"\n\
              [metric_store]\nurl = \"{}/{}\"\n[offline_store]\n{}[checkpoint_store]\n{}\
              [conflict_detector]\nbogons = {:?}\ncheckpoint_seconds = 5\n\
              [feature_materializer]\nhistory_idle_ms = 100\n\
              [serving_api]\nlisten = \"127.0.0.1:0\"\ngrpc = \"127.0.0.1:0\"\n\
-             [ingest.source]\ntype = \"files\"\npaths = [{:?}]\nspeed = \"{speed}\"\n",
+             [ingest.knowledge]\nvrps = {:?}\n[ingest.source]\ntype = \"files\"\npaths = [{:?}]\nspeed = \"{speed}\"\n",
             folder.path().join("data"),
             engines.kafka.url(),
             engines.postgres.url(),
@@ -120,6 +120,7 @@ impl Site {
             s3("history"),
             s3("state"),
             load.join("bogons.txt"),
+            load.join("vrps.json"),
             load.join("input"),
         );
         fs::write(&settings, text).unwrap();

@@ -13,6 +13,7 @@ use crate::{
     control::{ControlShard, Order},
     facts::Measure,
     incident::{Incident, Transition},
+    knowledge::{self, Content, Known},
     record::{Body, Control, Knowledge, Record},
     shard::{Cause, Ground, Shard, Touch},
     thresholds::Thresholds,
@@ -58,6 +59,7 @@ pub struct Detector {
     epoch: TopicEpoch,
     thresholds: Thresholds,
     bogons: Bogons,
+    known: Known,
     pub(crate) control: ControlShard,
     pub(crate) shards: BTreeMap<Block, Shard>,
     touched: Vec<Touch>,
@@ -72,9 +74,43 @@ impl Detector {
             epoch,
             thresholds,
             bogons,
+            known: Known::default(),
             control: ControlShard::default(),
             shards: BTreeMap::new(),
             touched: Vec::new(),
+        }
+    }
+
+    /// Gives a content that the next records, or a restored snapshot, name: from there on it holds.
+    /// Nothing is known of a kind whose content was not given before it was named.
+    pub fn provide(&mut self, hash: &[u8], content: Content) {
+        self.known.provide(hash, content);
+        for knowledge in self.control.knowledge.values() {
+            if knowledge.content_hash == hash {
+                self.known.switch(knowledge);
+            }
+        }
+    }
+
+    /// The knowledge that holds by the log, and whose content was not given.
+    #[must_use]
+    pub fn lacks(&self) -> Vec<Knowledge> {
+        let named = self.control.knowledge.values();
+        named
+            .filter(|knowledge| knowledge::is_known(&knowledge.kind) && !self.known.has(knowledge))
+            .cloned()
+            .collect()
+    }
+
+    /// True when the record names a content that was not given and that this version could read.
+    #[must_use]
+    pub fn needs<'a>(&self, record: &'a Record) -> Option<&'a Knowledge> {
+        match &record.body {
+            Body::Control(Control::KnowledgeChanged(knowledge)) => {
+                let needed = knowledge::is_known(&knowledge.kind) && !self.known.has(knowledge);
+                needed.then_some(knowledge)
+            }
+            _ => None,
         }
     }
 
@@ -124,9 +160,14 @@ impl Detector {
             control,
             shards,
             touched,
+            known,
             ..
         } = self;
-        let ground = Ground { control, measure };
+        let ground = Ground {
+            control,
+            known,
+            measure,
+        };
         let cause = Cause {
             record,
             version: Version::new(*epoch, next_offset, false),
@@ -157,11 +198,18 @@ impl Detector {
         let before = self.control.now();
         let slots = self.control.control(record, control);
         let is_tick = matches!(control, Control::Tick);
-        if slots.is_empty() && !is_tick {
+        let is_knowledge = if let Control::KnowledgeChanged(knowledge) = control {
+            self.known.switch(knowledge);
+            true
+        } else {
+            false
+        };
+        if slots.is_empty() && !is_tick && !is_knowledge {
             return;
         }
         let ground = Ground {
             control: &self.control,
+            known: &self.known,
             measure: Measure {
                 bogons: &self.bogons,
                 thresholds: &self.thresholds,
@@ -176,7 +224,11 @@ impl Detector {
             if next_offset <= shard.pb {
                 continue;
             }
-            shard.review(&slots, ground, cause, out);
+            if is_knowledge {
+                shard.relearn(ground, cause, out);
+            } else {
+                shard.review(&slots, ground, cause, out);
+            }
             if is_tick && passes(before, now, i64::from(block.id())) {
                 shard.sweep(ground);
             }

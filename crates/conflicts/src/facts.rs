@@ -46,9 +46,11 @@ impl PathFacts {
     /// Who plays this role on the path.
     pub(crate) fn who(&self, role: Role) -> Option<Asn> {
         match role {
-            Role::Origin | Role::PartOrigin | Role::BogonOrigin | Role::OddLengthOrigin => {
-                self.suspect
-            }
+            Role::Origin
+            | Role::PartOrigin
+            | Role::BogonOrigin
+            | Role::OddLengthOrigin
+            | Role::InvalidOrigin => self.suspect,
             Role::BogonHop => self.bogon,
             Role::LoopHop => self.looping,
             Role::StretchingHop => self.stretched,

@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 use weir_routing::Origin;
 
-use crate::{facts::overlap, thresholds::Thresholds};
+use crate::{facts::overlap, knowledge::Remembered, thresholds::Thresholds};
 
 /// One origin of one prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) disputed: bool,
     /// Judged as part of a larger prefix and found innocent.
     pub(crate) cleared: bool,
+    /// What ROAs say of it.
+    pub(crate) rpki: Remembered,
 }
 
 impl Seen {
@@ -66,6 +68,7 @@ impl History {
             from_rib: false,
             disputed: false,
             cleared: false,
+            rpki: Remembered::default(),
         });
     }
 

@@ -27,11 +27,13 @@ pub enum Kind {
     Tier1Sandwich,
     /// A default route, or a prefix that is too specific for the global table.
     DefaultOrTooSpecific,
+    /// An origination that ROAs forbid.
+    RpkiInvalid,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Moas,
         Self::OriginChange,
         Self::SubPrefix,
@@ -41,6 +43,7 @@ impl Kind {
         Self::LongPath,
         Self::Tier1Sandwich,
         Self::DefaultOrTooSpecific,
+        Self::RpkiInvalid,
     ];
 
     /// The name in messages, stores and documents.
@@ -56,6 +59,7 @@ impl Kind {
             Self::LongPath => "long-path",
             Self::Tier1Sandwich => "tier1-sandwich",
             Self::DefaultOrTooSpecific => "default-or-too-specific",
+            Self::RpkiInvalid => "rpki-invalid",
         }
     }
 
@@ -77,6 +81,7 @@ impl Kind {
             Self::LongPath => Role::StretchingHop,
             Self::Tier1Sandwich => Role::SandwichedHop,
             Self::DefaultOrTooSpecific => Role::OddLengthOrigin,
+            Self::RpkiInvalid => Role::InvalidOrigin,
         }
     }
 }
@@ -101,6 +106,8 @@ pub(crate) enum Role {
     SandwichedHop,
     /// Originates a prefix of an odd length.
     OddLengthOrigin,
+    /// Originates what ROAs give to others, or in other lengths.
+    InvalidOrigin,
 }
 
 /// Where an incident is filed.
@@ -137,6 +144,17 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Every severity, the mildest first.
+    pub const ALL: [Self; 5] = [
+        Self::Info,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Critical,
+    ];
+}
+
 /// Why an incident ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndReason {
@@ -150,6 +168,8 @@ pub enum EndReason {
     Faded,
     /// The vantage points went stale and expired.
     Unknown,
+    /// New knowledge says that there is nothing wrong.
+    Explained,
 }
 
 /// What happened to an incident.
@@ -203,7 +223,7 @@ pub struct Incident {
     pub covering: Option<Prefix>,
     /// Where it stands.
     pub state: State,
-    /// The worst that it was.
+    /// The worst that its routes were; info when a ROA allows them.
     pub severity: Severity,
     /// First record of this id.
     pub first_seen_us: i64,
@@ -262,13 +282,37 @@ pub mod reason {
     pub const VICTIM_ON_PATH: &str = "victim-on-path";
     /// A host route with the community of RFC 7999.
     pub const BLACKHOLE: &str = "blackhole";
+    /// A ROA allows the suspect to originate the prefix.
+    pub const RPKI_VALID: &str = "rpki-valid";
+    /// ROAs forbid the suspect to originate the prefix.
+    pub const RPKI_INVALID: &str = "rpki-invalid";
+    /// The VRPs are too old to say either.
+    pub const VRPS_STALE: &str = "vrps-stale";
+    /// ROAs name others.
+    pub const RPKI_ASN: &str = "roa-names-others";
+    /// A ROA names the origin, for shorter prefixes.
+    pub const RPKI_LENGTH: &str = "roa-allows-shorter";
+    /// A ROA of AS0: nobody may originate it.
+    pub const RPKI_AS0: &str = "roa-of-as0";
+    /// The origin has held the prefix for a day or more.
+    pub const PREVIOUSLY_SEEN: &str = "previously-seen";
+    /// The same origin announces the covering prefix, and may.
+    pub const VALID_COVERING: &str = "valid-covering-prefix";
     /// Every reason, for reading them back.
-    pub const ALL: [&str; 5] = [
+    pub const ALL: [&str; 13] = [
         NO_BASELINE,
         STABLE_ORIGIN_GONE,
         CUSTOMER,
         VICTIM_ON_PATH,
         BLACKHOLE,
+        RPKI_VALID,
+        RPKI_INVALID,
+        VRPS_STALE,
+        RPKI_ASN,
+        RPKI_LENGTH,
+        RPKI_AS0,
+        PREVIOUSLY_SEEN,
+        VALID_COVERING,
     ];
 }
 

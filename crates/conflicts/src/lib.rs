@@ -7,11 +7,13 @@
 //!
 //! - [`record`]: what it is told; [`incident`]: what it tells; [`wire`]: both as messages.
 //! - [`rule`] and [`rules`]: what is a conflict. `docs/rules.md` says it to people.
+//! - [`knowledge`]: what others say, which the log names and the caller provides.
 //! - [`detector`]: the control shard, which every record passes, and one shard per address block.
 //! - [`snapshot`]: the shards as bytes, each at its own position.
 
 pub mod detector;
 pub mod incident;
+pub mod knowledge;
 pub mod record;
 pub mod rule;
 pub mod rules;

@@ -4,6 +4,7 @@ use weir_routing::{AsPath, Asn, Bogons, Origin, Prefix};
 
 use crate::{
     incident::{Kind, Severity},
+    knowledge::Rpki,
     thresholds::Thresholds,
 };
 
@@ -35,6 +36,12 @@ pub struct RouteView<'a> {
     pub no_baseline: bool,
     /// An expected origin has a route that is not stale.
     pub expected_is_visible: bool,
+    /// What ROAs say of this origination.
+    pub rpki: Rpki,
+    /// Whom they allow it, when they forbid it.
+    pub authorized: &'a [Asn],
+    /// The origin announces the covering prefix too, and a ROA allows that.
+    pub is_part_of_valid: bool,
     /// The nearest announced less specific, not /0 to /7.
     pub covering: Option<&'a Covering>,
     /// The list of the stream.

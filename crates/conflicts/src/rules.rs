@@ -7,13 +7,14 @@ mod long_path;
 mod moas;
 mod origin_change;
 mod path_loop;
+mod rpki_invalid;
 mod sub_prefix;
 mod tier1_sandwich;
 
 use crate::rule::Rule;
 
 /// Every rule.
-pub const ALL: [&dyn Rule; 9] = [
+pub const ALL: [&dyn Rule; 10] = [
     &bogon_asn::BogonAsn,
     &bogon_prefix::BogonPrefix,
     &default_or_too_specific::DefaultOrTooSpecific,
@@ -21,6 +22,7 @@ pub const ALL: [&dyn Rule; 9] = [
     &moas::Moas,
     &origin_change::OriginChange,
     &path_loop::PathLoop,
+    &rpki_invalid::RpkiInvalid,
     &sub_prefix::SubPrefix,
     &tier1_sandwich::Tier1Sandwich,
 ];

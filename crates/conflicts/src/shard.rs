@@ -2,6 +2,7 @@
 //! whole record is applied.
 
 mod incidents;
+mod weighing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +16,10 @@ use weir_routing::{
 use crate::{
     control::{ControlShard, Speaker},
     facts::{Measure, overlap},
-    incident::{EndReason, Incident, Key, Transition},
+    incident::{EndReason, Incident, Key, Severity, Transition},
+    knowledge::{Known, Rpki},
     record::Record,
-    rule::{Finding, RouteView},
+    rule::{Covering, Finding, RouteView},
     rules,
     table::{Entry, Table},
     thresholds::Thresholds,
@@ -27,6 +29,7 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ground<'a> {
     pub(crate) control: &'a ControlShard,
+    pub(crate) known: &'a Known,
     pub(crate) measure: Measure<'a>,
 }
 
@@ -41,6 +44,8 @@ pub(crate) struct Cause<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Live {
     pub(crate) incident: Incident,
+    /// How bad its routes are by themselves, whatever ROAs say of them.
+    pub(crate) worst: Severity,
     /// Stream time of its last transition.
     pub(crate) changed_us: i64,
     /// Stream time of its next timer.
@@ -51,6 +56,8 @@ pub(crate) struct Live {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Closed {
     pub(crate) incident: Incident,
+    /// As in [`Live`].
+    pub(crate) worst: Severity,
     /// Stream time of its end.
     pub(crate) at_us: i64,
     /// Faded, and its routes have gone since.
@@ -197,8 +204,13 @@ impl Shard {
         // Most routes by far have nothing about them.
         let origin = facts.origin.as_ref();
         let alone = entry.history.0.len() == 1;
-        let known = origin.and_then(|origin| entry.history.get(origin));
-        let calm = known.is_none_or(|seen| alone && (seen.cleared || seen.is_stable(now, t)));
+        let calm = origin.is_none_or(|origin| {
+            entry.history.get_mut(origin).is_none_or(|seen| {
+                alone
+                    && (seen.cleared || seen.is_stable(now, t))
+                    && !seen.rpki.is_invalid(ground.known, &prefix, origin, now, t)
+            })
+        });
         let odd = ground.measure.bogons.covering(&prefix).is_some() || t.is_odd_length(&prefix);
         if calm && !odd && facts.is_plain() {
             return;
@@ -210,6 +222,14 @@ impl Shard {
             None
         } else {
             self.covering(&prefix, ground)
+        };
+        let rpki = facts.origin.as_ref().map_or(Rpki::Unknown, |origin| {
+            ground.known.rpki(&prefix, origin, now, t)
+        });
+        let authorized = if rpki.is_invalid() {
+            ground.known.authorized(&prefix)
+        } else {
+            Vec::new()
         };
         let path_value = self.table.paths.path(path).cloned().unwrap_or_default();
         let view = RouteView {
@@ -225,6 +245,10 @@ impl Shard {
             expected_is_visible: self.any_visible(&prefix, &compared.expected, ground),
             expected: &compared.expected,
             no_baseline: compared.no_baseline,
+            rpki,
+            authorized: &authorized,
+            is_part_of_valid: rpki.is_invalid()
+                && is_part_of_valid(covering.as_ref(), facts.origin.as_ref(), ground),
             covering: covering.as_ref(),
             bogons: ground.measure.bogons,
             thresholds: t,
@@ -248,7 +272,7 @@ impl Shard {
         }
     }
 
-    fn covering(&self, prefix: &Prefix, ground: Ground<'_>) -> Option<crate::rule::Covering> {
+    fn covering(&self, prefix: &Prefix, ground: Ground<'_>) -> Option<Covering> {
         let (peers, now) = (&ground.control.peers, ground.control.now());
         let t = ground.measure.thresholds;
         self.table
@@ -307,6 +331,20 @@ fn compare(entry: &Entry, origin: &Origin, now: i64, t: &Thresholds) -> Compared
         no_baseline,
         expected,
     }
+}
+
+/// True when the origin announces the covering prefix too, and a ROA allows that.
+fn is_part_of_valid(
+    covering: Option<&Covering>,
+    origin: Option<&Origin>,
+    ground: Ground<'_>,
+) -> bool {
+    let (Some(covering), Some(origin)) = (covering, origin) else {
+        return false;
+    };
+    let (now, t) = (ground.control.now(), ground.measure.thresholds);
+    let of_whole = || ground.known.rpki(&covering.prefix, origin, now, t);
+    covering.is_held_by(origin) && of_whole().is_valid()
 }
 
 fn is_host(prefix: &Prefix) -> bool {

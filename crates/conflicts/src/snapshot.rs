@@ -13,13 +13,15 @@ use crate::{
     control::{ControlShard, Tally},
     detector::Detector,
     facts::Measure,
+    incident::{Incident, Severity},
     shard::{Baseline, Closed, Live, Shard},
     wire::WireError,
 };
 use bytes::{Reader, Writer};
 
-/// Version of the format, the first byte of every snapshot.
-const FORMAT: u8 = 1;
+/// Version of the format, the first byte of every snapshot. Format 1 is read too: its incidents do not say
+/// how bad their routes are by themselves, which was the same.
+const FORMAT: u8 = 2;
 const CONTROL: u8 = b'c';
 const BLOCK: u8 = b'b';
 
@@ -173,11 +175,13 @@ impl BlockSnapshot {
         values::put_table(&mut to, &shard.table);
         to.list(shard.open.values(), |to, live| {
             values::put_incident(to, &live.incident);
+            values::put_severity(to, live.worst);
             to.signed(live.changed_us);
             to.signed(live.due_us);
         });
         to.list(shard.closed.values(), |to, closed| {
             values::put_incident(to, &closed.incident);
+            values::put_severity(to, closed.worst);
             to.signed(closed.at_us);
             to.flag(closed.gone);
         });
@@ -199,15 +203,19 @@ impl BlockSnapshot {
         }
         let table = values::table(&mut from, measure)?;
         let open = from.list(|from| {
+            let incident = values::incident(from)?;
             Ok(Live {
-                incident: values::incident(from)?,
+                worst: worst(from, &incident)?,
+                incident,
                 changed_us: from.signed()?,
                 due_us: from.signed()?,
             })
         })?;
         let closed = from.list(|from| {
+            let incident = values::incident(from)?;
             Ok(Closed {
-                incident: values::incident(from)?,
+                worst: worst(from, &incident)?,
+                incident,
                 at_us: from.signed()?,
                 gone: from.flag()?,
             })
@@ -230,4 +238,12 @@ impl BlockSnapshot {
         };
         Ok(Self { block, shard })
     }
+}
+
+/// How bad the routes of an incident are by themselves.
+fn worst(from: &mut Reader<'_>, incident: &Incident) -> Result<Severity, SnapshotError> {
+    if from.format() < 2 {
+        return Ok(incident.severity);
+    }
+    values::severity(from)
 }

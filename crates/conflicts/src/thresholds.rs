@@ -31,6 +31,8 @@ pub struct Thresholds {
     pub longest_ipv4: u8,
     /// A longer IPv6 prefix is too specific for the global table.
     pub longest_ipv6: u8,
+    /// VRPs of longer ago raise nothing.
+    pub vrps_stale_after_s: u32,
     /// Networks that buy transit from nobody.
     pub tier1: Vec<u32>,
 }
@@ -54,6 +56,7 @@ impl Default for Thresholds {
             prepended_over: 15,
             longest_ipv4: 24,
             longest_ipv6: 48,
+            vrps_stale_after_s: 7_200,
             tier1: TIER1.to_vec(),
         }
     }
@@ -105,6 +108,12 @@ impl Thresholds {
     #[must_use]
     pub fn fade_after_us(&self) -> i64 {
         i64::from(self.fade_after_s) * SECOND_US
+    }
+
+    /// Age at which VRPs are stale, in microseconds.
+    #[must_use]
+    pub fn vrps_stale_after_us(&self) -> i64 {
+        i64::from(self.vrps_stale_after_s) * SECOND_US
     }
 
     /// Life of an origin after it was last seen, in microseconds.

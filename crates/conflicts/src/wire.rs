@@ -163,6 +163,7 @@ pub fn state(of: &Incident) -> v1::Incident {
             Some(EndReason::BecameStable) => wire::EndReason::BecameStable,
             Some(EndReason::Faded) => wire::EndReason::Faded,
             Some(EndReason::Unknown) => wire::EndReason::Unknown,
+            Some(EndReason::Explained) => wire::EndReason::Explained,
         }
         .into(),
         last_seen_us: of.last_seen_us,
@@ -230,6 +231,7 @@ pub fn state_back(from: v1::Incident) -> Result<Incident, WireError> {
         Ok(wire::EndReason::BecameStable) => Some(EndReason::BecameStable),
         Ok(wire::EndReason::Faded) => Some(EndReason::Faded),
         Ok(wire::EndReason::Unknown) => Some(EndReason::Unknown),
+        Ok(wire::EndReason::Explained) => Some(EndReason::Explained),
         Err(_) => return Err(unknown("end reason", from.end_reason)),
     };
     let change = match wire::Transition::try_from(from.transition) {

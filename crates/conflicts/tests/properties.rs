@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 use prost::Message;
-use story::{DAY, MINUTE, START, bogons, peer};
+use story::{DAY, MINUTE, ROAS, START, apply, bogons, peer, provide, roas};
 use uuid::Uuid;
 use weir_conflicts::{
     Applied, Detector, Record, Thresholds, Transition,
@@ -58,6 +58,9 @@ fn any_body() -> impl Strategy<Value = Body> {
         1 => (1..7_u32).prop_map(|n| Body::Control(Control::PeerDown(peer(n)))),
         1 => (0..7_u32).prop_map(|n| Body::Control(Control::Gap((n > 0).then(|| peer(n))))),
         1 => (1..7_u32).prop_map(|n| Body::Control(Control::EndOfRib(Some(peer(n))))),
+        1 => (0..ROAS.len()).prop_map(|index| {
+            Body::Control(Control::KnowledgeChanged(roas(index, START)))
+        }),
     ]
 }
 
@@ -101,7 +104,12 @@ fn new() -> Detector {
 fn run(detector: &mut Detector, records: &[Record], from: usize) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     for (offset, record) in records.iter().enumerate().skip(from) {
-        detector.apply(record, i64::try_from(offset).unwrap() + 1, &mut out);
+        apply(
+            detector,
+            record,
+            i64::try_from(offset).unwrap() + 1,
+            &mut out,
+        );
     }
     out.iter().map(bytes).collect()
 }
@@ -147,7 +155,7 @@ proptest! {
                 files.push((*block, whole.block_snapshot(*block).encode(), pb));
             }
             if let Some(record) = records.get(offset) {
-                whole.apply(record, i64::try_from(offset).unwrap() + 1, &mut transitions);
+                apply(&mut whole, record, i64::try_from(offset).unwrap() + 1, &mut transitions);
             }
         }
         let mut restored = new();
@@ -155,9 +163,10 @@ proptest! {
         for (block, file, pb) in &files {
             restored.restore_block(*block, file, *pb).unwrap();
         }
+        provide(&mut restored);
         let mut again = Vec::new();
         for (offset, record) in records.iter().enumerate().skip(p0) {
-            restored.apply(record, i64::try_from(offset).unwrap() + 1, &mut again);
+            apply(&mut restored, record, i64::try_from(offset).unwrap() + 1, &mut again);
         }
 
         // Every re-emitted transition is one that was emitted before, byte for byte, and none that
@@ -193,14 +202,14 @@ proptest! {
         let mut once = new();
         let mut expected = Vec::new();
         for record in &records {
-            once.apply(record, 1, &mut expected);
+            apply(&mut once, record, 1, &mut expected);
         }
         let mut twice = new();
         let mut out = Vec::new();
         for (at, record) in records.iter().enumerate() {
-            twice.apply(record, 1, &mut out);
+            apply(&mut twice, record, 1, &mut out);
             for earlier in again.iter().map(|i| i.index(records.len())).filter(|i| *i <= at) {
-                prop_assert_eq!(twice.apply(&records[earlier], 1, &mut out), Applied::Duplicate);
+                prop_assert_eq!(apply(&mut twice, &records[earlier], 1, &mut out), Applied::Duplicate);
             }
         }
         prop_assert_eq!(out, expected);
@@ -211,7 +220,7 @@ proptest! {
         let mut detector = new();
         for (offset, record) in records.iter().enumerate() {
             let mut out = Vec::new();
-            detector.apply(record, i64::try_from(offset).unwrap() + 1, &mut out);
+            apply(&mut detector, record, i64::try_from(offset).unwrap() + 1, &mut out);
             let mut ids: Vec<_> = out.iter().map(|t| t.incident.id).collect();
             ids.sort_unstable();
             ids.dedup();
@@ -223,7 +232,7 @@ proptest! {
     fn an_incident_comes_back_from_its_message(records in any_stream()) {
         let (mut detector, mut out) = (new(), Vec::new());
         for record in &records {
-            detector.apply(record, 1, &mut out);
+            apply(&mut detector, record, 1, &mut out);
         }
         for Transition { incident } in out {
             prop_assert_eq!(wire::state_back(wire::state(&incident)).unwrap(), incident);

@@ -1,7 +1,8 @@
 //! Objects under names: a folder or S3, opened by URL.
 //!
 //! Stands below the adapters, as `weir-embedded` does for redb: the offline store keeps its Parquet
-//! files here, and the services that have state keep copies of their checkpoints here. An object
+//! files here, the services that have state keep copies of their checkpoints here, and knowledge that the
+//! log names by its hash stands here. An object
 //! appears whole or not at all. Calls block on a small runtime of their own: not for async threads.
 
 mod backend;
@@ -9,6 +10,7 @@ mod config;
 #[doc(hidden)]
 pub mod conformance;
 mod error;
+pub mod knowledge;
 pub mod snapshots;
 mod upload;
 

@@ -108,6 +108,8 @@ named! {
         Faded = 4 "faded",
         /// All of its vantage points went silent.
         Unknown = 5 "unknown",
+        /// New knowledge says that there is nothing wrong.
+        Explained = 6 "explained",
     }
 }
 

@@ -83,6 +83,13 @@ impl Vrps {
         Ok(json::read(text)?.into_iter().collect())
     }
 
+    /// When the relying party made the list, by its own words: microseconds since the Unix epoch; `None` when it
+    /// does not say.
+    #[must_use]
+    pub fn made_at_us(text: &[u8]) -> Option<i64> {
+        json::made_at_us(text)
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -122,6 +129,17 @@ impl Vrps {
             };
         }
         found
+    }
+
+    /// Who may originate the prefix or what it is a part of, whatever its length, ascending. Nobody (AS0) is
+    /// left out.
+    #[must_use]
+    pub fn authorized(&self, prefix: &Prefix) -> Vec<Asn> {
+        let named = self.covering(prefix).map(|(asn, _)| asn);
+        let mut asns: Vec<Asn> = named.filter(|asn| asn.0 != 0).collect();
+        asns.sort_unstable();
+        asns.dedup();
+        asns
     }
 
     /// Those that cover the prefix, the shortest first: who, and up to which length.

@@ -9,6 +9,7 @@
 mod checkpoint;
 mod config;
 mod latency;
+mod library;
 pub mod process;
 mod restore;
 mod run;

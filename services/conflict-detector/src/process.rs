@@ -26,7 +26,8 @@ pub const PROGRAM: Program = Program {
     settings: "\
   [kafka]             bootstrap_servers = \"kafka:9092\"; make the topics with `weir topics apply`
   [record_store]      url = \"postgres://weir@db:5432/weir\", password_file = \"/run/secrets/db\"
-  [checkpoint_store]  url = \"s3://bucket/prefix\": lets another machine take a partition over
+  [checkpoint_store]  url = \"s3://bucket/prefix\": lets another machine take a partition over,
+                      and holds what knowledge the log names
   [conflict_detector] instances, thresholds, bogons, checkpoint_seconds, state (a folder)
   [stream] [admin] [telemetry]  id, data (a folder); listen; log_format, log_filter",
     admin_port: 9102,
@@ -93,6 +94,9 @@ impl Service for Process {
                 records,
                 checkpoints: folder,
                 copies,
+                knowledge: tables
+                    .checkpoint_store
+                    .or_in(&site.stream.data.join("objects")),
                 bogons: Bogons::nlnog(),
                 stream: site.stream.id.clone(),
                 synthetic: site.stream.synthetic,

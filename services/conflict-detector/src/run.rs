@@ -20,7 +20,9 @@ use weir_record_store::BlockingRecordStore;
 use weir_routing::Bogons;
 
 use crate::{
-    Config, ConfigError, Latency, store,
+    Config, ConfigError, Latency,
+    library::Library,
+    store,
     task::{self, GROUP, Shared},
     updates,
 };
@@ -38,6 +40,8 @@ pub struct Parts {
     pub checkpoints: PathBuf,
     /// Where copies of them go, for processes on other machines; none = nowhere.
     pub copies: Option<Objects>,
+    /// Where ingest keeps the contents of knowledge that the log names.
+    pub knowledge: weir_objects::Config,
     /// The list to use when the configuration names none.
     pub bogons: Bogons,
     /// Identity of the stream, for status.
@@ -92,6 +96,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     );
     let latency = Latency::new()?;
     let reading = Arc::default();
+    let library = Library::at(parts.knowledge);
     let plain = Publisher::connect(&parts.log, PublisherOptions::default())?;
     let keeps = config.updates.choice(parts.records.store().is_server())?;
     let outlet = Outlet::new("update-writer", parts.health.register("update-writer"));
@@ -115,6 +120,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
             let shared = Shared {
                 config: config.clone(),
                 bogons: bogons.clone(),
+                library: library.clone(),
                 checkpoints: parts.checkpoints.clone(),
                 copies: parts
                     .copies

@@ -32,6 +32,7 @@ use weir_routing::Bogons;
 use crate::{
     Config,
     checkpoint::{Copies, Folder, Remembered, Rolling, Standing},
+    library::Library,
     restore::{bring, restore},
 };
 
@@ -52,6 +53,7 @@ const COPY_WITHIN: Duration = Duration::from_secs(5);
 pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) bogons: Bogons,
+    pub(crate) library: Library,
     pub(crate) checkpoints: std::path::PathBuf,
     /// Where copies of them go.
     pub(crate) copies: Option<Objects>,
@@ -80,13 +82,19 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
             Ok(())
         };
     }
-    let restored = restore(&assignment, &folder, |epoch: TopicEpoch| {
+    let mut restored = restore(&assignment, &folder, |epoch: TopicEpoch| {
         Detector::new(
             epoch,
             shared.config.thresholds.clone(),
             shared.bogons.clone(),
         )
     })?;
+    for named in restored.detector.lacks() {
+        let library = &shared.library;
+        if !library.provide(&mut restored.detector, &named, &assignment)? {
+            return Ok(());
+        }
+    }
     crash_point("restore.loaded");
     assignment.resume_at(restored.p0)?;
     assignment.commit(restored.p0);
@@ -128,7 +136,9 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
         }
         match next {
             Next::Batch(batch) => {
-                task.apply(&batch)?;
+                if !task.apply(&batch, &assignment)? {
+                    return Ok(());
+                }
                 task.pause(&assignment)?;
             }
             Next::Idle if task.input_ended && assignment.at_end() => task.complete(&assignment)?,
@@ -160,13 +170,16 @@ struct Task<'a> {
 }
 
 impl Task<'_> {
-    fn apply(&mut self, batch: &Batch) -> Result<(), TaskError> {
+    /// False when the partition was taken away in the middle: nothing of the batch may be kept.
+    fn apply(&mut self, batch: &Batch, assignment: &Assignment) -> Result<bool, TaskError> {
         let mut last = None;
         for record in batch.iter() {
             match v1::BgpUpdate::decode(record.payload) {
                 Ok(update) => {
                     last = Some(Remembered::new(record.offset, &update));
-                    self.apply_one(update, &record)?;
+                    if !self.apply_one(update, &record, assignment)? {
+                        return Ok(false);
+                    }
                 }
                 Err(error) => self.set_aside(&record, "undecodable", &error.to_string())?,
             }
@@ -175,14 +188,15 @@ impl Task<'_> {
         if last.is_some() {
             self.standing.last = last;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn apply_one(
         &mut self,
         update: v1::BgpUpdate,
         record: &RecordRef<'_>,
-    ) -> Result<(), TaskError> {
+        assignment: &Assignment,
+    ) -> Result<bool, TaskError> {
         use v1::{bgp_update::Body, control::Kind};
         let received = update.receive_time_us;
         match &update.body {
@@ -193,6 +207,12 @@ impl Task<'_> {
         }
         match wire::record(update) {
             Ok(checked) => {
+                if let Some(named) = self.detector.needs(&checked) {
+                    let library = &self.shared.library;
+                    if !library.provide(&mut self.detector, named, assignment)? {
+                        return Ok(false);
+                    }
+                }
                 let (topic, partition) = (BGP_UPDATES.name, self.partition);
                 let about = |span: Span| span.about(topic, partition, Some(record.offset));
                 let sampled = record.traceparent();
@@ -201,14 +221,15 @@ impl Task<'_> {
                 self.detector
                     .apply(&checked, record.offset + 1, &mut self.transitions);
                 if self.transitions.is_empty() {
-                    return Ok(());
+                    return Ok(true);
                 }
                 // Incidents are rare: each is traced, if anybody collects.
                 let span = span.or_else(|| trace::root("detector.publish").map(about));
-                self.publish(received, span.as_ref())
+                self.publish(received, span.as_ref())?;
             }
-            Err(error) => self.set_aside(record, "invalid", &error.to_string()),
+            Err(error) => self.set_aside(record, "invalid", &error.to_string())?,
         }
+        Ok(true)
     }
 
     /// Effects leave at once: no sync and no database before them (docs/detector.md 13).

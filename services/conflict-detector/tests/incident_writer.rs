@@ -1,19 +1,28 @@
-//! The incident writer against the embedded broker: neither one bad record nor a fence that somebody
-//! else has raised holds up what follows.
+//! The detector and its incident writer against the embedded broker: neither one bad record nor a fence that
+//! somebody else has raised holds up what follows; knowledge that is not there yet is waited for.
 
 #![allow(clippy::unwrap_used, reason = "a failed call is a failed test")]
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use prost::Message as _;
 use weir_conflict_detector::{Config, Parts, Running, start};
 use weir_eventlog::{
     EventLog, Publisher, PublisherOptions, admin,
     broker::{Broker, BrokerConfig, Fsync},
 };
-use weir_events::{position::TopicEpoch, topics::BGP_CONFLICTS, v1};
+use weir_events::{
+    position::TopicEpoch,
+    topics::{BGP_CONFLICTS, BGP_UPDATES},
+    v1,
+};
 use weir_lifecycle::Health;
+use weir_objects::{Objects, knowledge};
 use weir_record_store::{BlockingRecordStore, RecordError, RecordStore};
-use weir_routing::Bogons;
+use weir_routing::{Asn, Bogons, PathAttributes, Peer, Update, wire};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -37,7 +46,7 @@ fn incident(id: &str) -> v1::Incident {
 
 /// A detector with its incident writer, over a log and a store of its own.
 struct Site {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     broker: Broker,
     log: EventLog,
     records: BlockingRecordStore,
@@ -64,6 +73,7 @@ impl Site {
             records: records.clone(),
             checkpoints: folder.path().join("checkpoints"),
             copies: None,
+            knowledge: weir_objects::Config::default().or_in(folder.path()),
             bogons: Bogons::parse("").unwrap(),
             stream: "test".to_owned(),
             synthetic: true,
@@ -71,7 +81,7 @@ impl Site {
             health: Health::new(),
         };
         Self {
-            _folder: folder,
+            folder,
             broker,
             running: start(&Config::default(), parts).unwrap(),
             publisher: Publisher::connect(&log, PublisherOptions::default()).unwrap(),
@@ -87,12 +97,18 @@ impl Site {
 
     /// The ids in the store, once there are as many as are wanted.
     fn wait_for(&self, wanted: usize) -> Vec<String> {
+        let stored = self.wait_for_rows(wanted);
+        stored.into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// The ids and types in the store, once there are as many as are wanted.
+    fn wait_for_rows(&self, wanted: usize) -> Vec<(String, String)> {
         let until = Instant::now() + DEADLINE;
         loop {
             let mut stored = Vec::new();
             self.records
                 .export_all(|row| -> Result<(), RecordError> {
-                    stored.push(row.id.clone());
+                    stored.push((row.id.clone(), row.kind.clone()));
                     Ok(())
                 })
                 .unwrap();
@@ -145,6 +161,68 @@ fn a_fence_that_is_raised_underneath_the_writer_loses_nothing_and_fails_nothing(
             "where the other had left it"
         );
     }
+    assert_eq!(site.running.failure(), None);
+    site.close();
+}
+
+/// An emission of a collector, as it stands in `bgp-updates`.
+fn update(collector: &str, body: v1::bgp_update::Body) -> v1::BgpUpdate {
+    v1::BgpUpdate {
+        collector: collector.to_owned(),
+        writer_epoch: 1,
+        seq: 1,
+        event_time_us: 1,
+        receive_time_us: 1,
+        body: Some(body),
+        ..v1::BgpUpdate::default()
+    }
+}
+
+#[test]
+fn knowledge_that_is_not_there_yet_is_waited_for_and_then_judged_by() {
+    let site = Site::open();
+    let vrps = br#"[{"prefix": "10.0.0.0/8", "maxLength": 8, "asn": 64496}]"#;
+    let announcement = Update {
+        announced: vec![
+            "10.64.0.0/16"
+                .parse::<weir_routing::Prefix>()
+                .unwrap()
+                .into(),
+        ],
+        attributes: Some(Arc::new(PathAttributes {
+            as_path: "64500 64510".parse().unwrap(),
+            ..PathAttributes::default()
+        })),
+        ..Update::default()
+    };
+    let peer = Peer::new("198.18.0.1".parse().unwrap(), Asn(64_500));
+    let [share] = wire::split(peer, &announcement).try_into().unwrap();
+    let changed = v1::KnowledgeChanged {
+        kind: "vrps".to_owned(),
+        content_hash: knowledge::hash(vrps).to_vec(),
+        as_of_us: 0,
+    };
+    let control = v1::Control {
+        kind: Some(v1::control::Kind::KnowledgeChanged(changed)),
+    };
+    for message in [
+        update("_control", v1::bgp_update::Body::Control(control)),
+        update("rrc00", v1::bgp_update::Body::Routes(share.routes)),
+    ] {
+        let (topic, bytes) = (BGP_UPDATES.name, message.encode_to_vec());
+        let partition = share.partition;
+        let publisher = &site.publisher;
+        publisher
+            .publish_encoded(topic, partition, b"", &bytes, 0)
+            .unwrap();
+    }
+    site.publisher.flush(DEADLINE).unwrap();
+
+    // Had it not waited, it would find nothing wrong with the route.
+    let place = weir_objects::Config::default().or_in(site.folder.path());
+    knowledge::put(&Objects::prepare(&place).unwrap(), "vrps", vrps).unwrap();
+    let [(_, kind)] = site.wait_for_rows(1).try_into().unwrap();
+    assert_eq!(kind, "rpki-invalid");
     assert_eq!(site.running.failure(), None);
     site.close();
 }

@@ -23,6 +23,8 @@ pub struct Config {
     pub synthetic: bool,
     /// Records on their way to the log before reading waits.
     pub max_in_flight: usize,
+    /// What others say of prefixes and networks, to be brought into the log.
+    pub knowledge: Knowledge,
 }
 
 impl Default for Config {
@@ -34,6 +36,30 @@ impl Default for Config {
             instance: "ingest-0".to_owned(),
             synthetic: false,
             max_in_flight: 20_000,
+            knowledge: Knowledge::default(),
+        }
+    }
+}
+
+/// Files of knowledge. Of several ingest processes on one log, one brings it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Knowledge {
+    /// VRPs, as the JSON that rpki-client, Routinator and StayRTR write; absent = none.
+    pub vrps: Option<PathBuf>,
+    /// Between two looks whether a file has changed. A source with an end looks once.
+    pub look_seconds: u64,
+    /// Where contents are kept for the tasks that judge by them; set by who composes ingest.
+    #[serde(skip)]
+    pub store: weir_objects::Config,
+}
+
+impl Default for Knowledge {
+    fn default() -> Self {
+        Self {
+            vrps: None,
+            look_seconds: 60,
+            store: weir_objects::Config::default(),
         }
     }
 }

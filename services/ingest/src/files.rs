@@ -6,6 +6,7 @@ use crate::{
     batch::{Batches, Entries, Lane},
     config,
     input::{self, InputFile},
+    knowledge,
     progress::Progress,
     reader::{Entry, FileReader, Item, Look},
     run::{Context, Outcome, RunError, StartError},
@@ -78,7 +79,8 @@ fn task(
     speed: Speed,
     open: impl FnMut(&Lane) -> Result<Entries, input::InputError> + Send + 'static,
 ) -> Result<Task, StartError> {
-    let input = fingerprint(&lanes);
+    let knowledge = knowledge::fingerprint(&context.config.knowledge)?;
+    let input = fingerprint(&lanes, knowledge);
     let progress = match context.store.load()? {
         Some(progress) => {
             progress.check(&input, &context.log)?;
@@ -112,6 +114,11 @@ fn run(
     lanes: &[Lane],
     open: impl FnMut(&Lane) -> Result<Entries, input::InputError>,
 ) -> Result<Outcome, RunError> {
+    if batches.context.config.knowledge.vrps.is_some() {
+        // First it is remembered what the input is: knowledge is a part of it.
+        batches.settle(false)?;
+        knowledge::bring_once(&batches.context)?;
+    }
     let outcome = batches.read(lanes, open)?;
     let finished = matches!(outcome, Outcome::Finished);
     if finished {
@@ -121,8 +128,9 @@ fn run(
     Ok(outcome)
 }
 
-/// Names, collectors and sizes: what makes two inputs the same for the purpose of resuming.
-fn fingerprint(lanes: &[Lane]) -> String {
+/// Names, collectors, sizes and what they are judged by: what makes two inputs the same for the purpose of
+/// resuming.
+fn fingerprint(lanes: &[Lane], knowledge: Option<[u8; 32]>) -> String {
     use std::fmt::Write as _;
     let mut hash = Sha256::new();
     for lane in lanes {
@@ -135,6 +143,7 @@ fn fingerprint(lanes: &[Lane]) -> String {
         hash.update(file.bytes.to_be_bytes());
         hash.update([u8::from(lane.look.is_rib)]);
     }
+    hash.update(knowledge.as_ref().map_or(&[][..], |hash| hash));
     hash.finalize()
         .iter()
         .fold(String::new(), |mut text, byte| {

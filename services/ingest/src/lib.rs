@@ -7,7 +7,8 @@
 //! In the order in which data meets them: [`input`] finds files and names collectors,
 //! `decompress` opens them, `reader` cuts and decodes them, `merge` puts their records in order of
 //! event time, `batch` gives them to the `writer` of their collector, `progress` remembers how far
-//! that came. [`ris_live`] does the same for a websocket; `watch` for a folder. [`start`] runs one
+//! that came. [`ris_live`] does the same for a websocket; `watch` for a folder. `knowledge` brings what others
+//! say of prefixes (VRPs) in-band. [`start`] runs one
 //! [`Source`] on a thread of its own.
 
 mod batch;
@@ -17,6 +18,7 @@ mod counts;
 mod decompress;
 mod files;
 pub mod input;
+mod knowledge;
 mod merge;
 mod notes;
 mod pacer;
@@ -33,6 +35,7 @@ mod writer;
 
 pub use config::{Config, Source};
 pub use counts::Stats;
+pub use knowledge::KnowledgeError;
 pub use progress::ProgressError;
 pub use run::{InputProgress, Running, StartError, StopError, start};
 pub use speed::{Speed, SpeedError};

@@ -29,6 +29,8 @@ pub const PROGRAM: Program = Program {
   [ingest.source] type = \"ris-live\" (default), \"files\" with paths = [..], \"watch\" with folder,
                   or \"scenario\"; speed = \"max\", \"realtime\", \"20x\" or \"20000/s\"
   [ingest]        max_in_flight, state (a folder, for this process alone)
+  [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), look_seconds
+  [checkpoint_store] url = \"s3://bucket/prefix\": where detectors find what knowledge says
   [stream] [admin] [telemetry]  id, synthetic, data (a folder); listen; log_format, log_filter",
     admin_port: 9101,
 };
@@ -39,6 +41,7 @@ pub const PROGRAM: Program = Program {
 struct Tables {
     kafka: LogConfig,
     schema_registry: schema::Config,
+    checkpoint_store: weir_objects::Config,
     ingest: Config,
 }
 
@@ -60,6 +63,9 @@ impl Service for Process {
             .kafka
             .with_environment(layers.names("kafka"))
             .map_err(|error| causes(&error))?;
+        tables.checkpoint_store = tables
+            .checkpoint_store
+            .with_environment(layers.names("checkpoint_store"));
         Ok(Self(tables))
     }
 
@@ -78,12 +84,14 @@ impl Service for Process {
         let topics = [BGP_UPDATES, BGP_MESSAGES];
         let log = EventLog::open(&tables.kafka, &tables.schema_registry, &topics)
             .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;
-        let config = Config {
+        let mut config = Config {
             stream: site.stream.id.clone(),
             instance: site.stream.instance(),
             synthetic: site.stream.synthetic,
             ..tables.ingest.clone()
         };
+        let own = site.stream.data.join("objects");
+        config.knowledge.store = tables.checkpoint_store.or_in(&own);
         let (folder, _) = self.state(&site.stream.data).unwrap_or_default();
         let running = start(config, &log, &folder).map_err(|error| match error {
             StartError::Log(error) => NotStarted::of(&error, error.may_start_later()),

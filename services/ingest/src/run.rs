@@ -23,6 +23,7 @@ use crate::{
     decompress::BytesRead,
     files,
     input::InputError,
+    knowledge::{self, KnowledgeError},
     notes::Notes,
     progress::{Keeper, ProgressError, Store},
     ris_live, watch,
@@ -43,6 +44,9 @@ pub enum StartError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// What others say cannot be brought.
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
     /// The URL of a source is none.
     #[error(transparent)]
     RisLive(#[from] ris_live::RisLiveError),
@@ -60,6 +64,8 @@ pub(crate) enum RunError {
     Log(#[from] LogError),
     #[error(transparent)]
     Progress(#[from] ProgressError),
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
     #[error("progress was not stored: {reason}")]
     NotStored { reason: String },
 }
@@ -145,7 +151,8 @@ struct Ended {
 /// A source at work. Dropping it stops it without waiting for the log.
 pub struct Running {
     stop: Stop,
-    thread: Option<JoinHandle<()>>,
+    /// The source, and who brings knowledge.
+    threads: [Option<JoinHandle<()>>; 2],
     ended: Arc<Ended>,
     shown: Shown,
     bytes: BytesRead,
@@ -194,6 +201,15 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
         notes: Notes::default(),
         config,
     };
+    let has_end = matches!(
+        context.config.source,
+        Source::Files(_) | Source::Scenario(_)
+    );
+    let knowledge = if has_end {
+        None
+    } else {
+        knowledge::keep_bringing(&context)?
+    };
     let (stop, shown) = (context.stop.clone(), context.shown.clone());
     let (bytes, status) = (context.bytes.clone(), context.status.clone());
     let (task, bytes_total): (Task, u64) = match context.config.source.clone() {
@@ -212,7 +228,7 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
         .spawn(move || own.run(task))?;
     Ok(Running {
         stop,
-        thread: Some(thread),
+        threads: [Some(thread), knowledge],
         ended,
         shown,
         bytes,
@@ -332,10 +348,10 @@ impl Running {
     }
 
     fn join(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread of ingest panicked");
+        for thread in self.threads.iter_mut().filter_map(Option::take) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of ingest panicked");
+            }
         }
     }
 }
@@ -343,7 +359,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.stop.set();
-        if self.thread.is_some() {
+        if self.threads.iter().any(Option::is_some) {
             self.publisher.abandon("ingest was dropped");
             self.join();
         }

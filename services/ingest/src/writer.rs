@@ -5,7 +5,7 @@
 //! partition of both topics, the context copies of one UPDATE to the partitions that are not home.
 //! A writer that resumes counts again what is in the log already and sends only what follows.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use weir_eventlog::{DeadLetters, LogError, Publisher, RecordRef, Ticket};
 use weir_events::{
@@ -51,6 +51,11 @@ impl Outlet {
     /// Everything published so far has a ticket up to this one.
     pub(crate) fn last(&self) -> Ticket {
         self.publisher.last()
+    }
+
+    /// Waits until everything published so far is in the log.
+    pub(crate) fn flush(&self, within: Duration) -> Result<(), LogError> {
+        self.publisher.flush(within)
     }
 
     fn publish(

@@ -115,6 +115,10 @@ pub(crate) struct ReplayArguments {
     /// RIB dumps that seed routes and origins and raise nothing.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) rib: Vec<PathBuf>,
+    /// VRPs (JSON of rpki-client, Routinator, StayRTR) that origins are judged by. Made more than two hours
+    /// before the input, they raise nothing: see `vrps_stale_after_s`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vrps: Option<PathBuf>,
     /// max, realtime, 20x (times event time) or 20000/s (elements per second).
     #[arg(long, value_name = "SPEED", default_value = "max")]
     pub(crate) speed: weir_ingest::Speed,

@@ -114,6 +114,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
     let (log, broker) = log(site, settings)?;
     let stores = Stores::open(&site.stream, settings)?;
     let copies = Objects::prepare_if_set(&settings.checkpoint_store).map_err(Failure::broken)?;
+    let knowledge = settings.checkpoint_store.or_in(&dir.join("objects"));
 
     let (stream, synthetic) = (site.stream.id.clone(), site.stream.synthetic);
     let detector = weir_conflict_detector::start(
@@ -123,6 +124,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
             records: stores.records.clone(),
             checkpoints: dir.join("checkpoints"),
             copies: copies.clone(),
+            knowledge: knowledge.clone(),
             bogons: site.bogons.clone(),
             stream: stream.clone(),
             synthetic,
@@ -170,8 +172,10 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
     let mut ingest = settings.ingest.clone();
     ingest.stream = stream;
     ingest.synthetic = synthetic;
+    ingest.knowledge.store = knowledge;
     let ingest = weir_ingest::start(ingest, &log, dir).map_err(|error| match error {
         weir_ingest::StartError::Input(input) => Failure::unusable(input),
+        weir_ingest::StartError::Knowledge(knowledge) => Failure::unusable(knowledge),
         other => Failure::broken(other),
     })?;
     reading.ready();

@@ -40,10 +40,18 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     let stop = Stop::new();
     stop.on_signals().map_err(Failure::broken)?;
     let collector = arguments.collector.as_deref();
-    let (stream, memory) =
-        Stream::of_replay(&arguments.data, &arguments.paths, &arguments.rib, collector)
-            .map_err(Failure::unusable)?;
     let mut settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
+    if let Some(vrps) = &arguments.vrps {
+        settings.ingest.knowledge.vrps = Some(vrps.clone());
+    }
+    let (stream, memory) = Stream::of_replay(
+        &arguments.data,
+        &arguments.paths,
+        &arguments.rib,
+        settings.ingest.knowledge.vrps.as_slice(),
+        collector,
+    )
+    .map_err(Failure::unusable)?;
     let _traces = trace::start(&settings.telemetry, "weir").map_err(Failure::unusable)?;
     let done = stream.dir.join("summary.json");
     if done.exists() {

@@ -193,7 +193,7 @@ fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
         ref paths => {
             let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
             let (stream, _) =
-                Stream::of_replay(data, &paths, &[], None).map_err(Failure::unusable)?;
+                Stream::of_replay(data, &paths, &[], &[], None).map_err(Failure::unusable)?;
             Ok(Choice {
                 why: format!("{} files", paths.len()),
                 source: Source::Files(Files {

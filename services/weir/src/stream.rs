@@ -45,6 +45,7 @@ struct Input {
 enum Role {
     Updates,
     Rib,
+    Vrps,
 }
 
 impl Stream {
@@ -63,10 +64,16 @@ impl Stream {
         data: &Path,
         paths: &[PathBuf],
         ribs: &[PathBuf],
+        vrps: &[PathBuf],
         collector: Option<&str>,
     ) -> io::Result<(Self, Memory)> {
         let mut inputs = Vec::new();
-        for (role, paths) in [(Role::Updates, paths), (Role::Rib, ribs)] {
+        let roles = [
+            (Role::Updates, paths),
+            (Role::Rib, ribs),
+            (Role::Vrps, vrps),
+        ];
+        for (role, paths) in roles {
             for path in paths {
                 describe(role, path, path, &mut inputs)?;
             }
@@ -151,7 +158,7 @@ mod tests {
     use super::*;
 
     fn id(paths: &[PathBuf], collector: Option<&str>) -> String {
-        Stream::of_replay(Path::new("data"), paths, &[], collector)
+        Stream::of_replay(Path::new("data"), paths, &[], &[], collector)
             .unwrap()
             .0
             .id

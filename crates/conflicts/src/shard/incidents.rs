@@ -7,7 +7,10 @@ use weir_routing::{
     rib::{Freshness, Route, Slot},
 };
 
-use super::{Cause, Closed, Ground, Live, Shard};
+use super::{
+    Cause, Closed, Ground, Live, Shard,
+    weighing::{is_allowed, join, weigh},
+};
 use crate::{
     facts::PathFacts,
     incident::{
@@ -50,7 +53,8 @@ impl Shard {
                 suspect: finding.suspect,
             };
             if let Some(live) = self.open.get_mut(&key) {
-                if join(&mut live.incident, finding) && fresh.iter().all(|(new, _)| *new != key) {
+                let more = join(live, finding) | weigh(live, ground);
+                if more && fresh.iter().all(|(new, _)| *new != key) {
                     raised.push(key);
                 }
             } else if let Some(change) = self.open(key, finding, slot, ground, cause) {
@@ -98,25 +102,26 @@ impl Shard {
             }
             back = self.closed.remove(&key).filter(|_| recent);
         }
-        let (incident, change) = if let Some(Closed { mut incident, .. }) = back {
-            incident.state = State::Suspected;
-            incident.suspected_at_us = at;
-            incident.ended_at_us = None;
-            incident.end_reason = None;
-            incident.reopened += 1;
-            join(&mut incident, finding);
-            (incident, Change::Reopened)
+        let change = if back.is_some() {
+            Change::Reopened
         } else {
-            (opened(key, finding, at), Change::Opened)
+            Change::Opened
         };
+        let (incident, worst) = back.map_or_else(
+            || (opened(key, finding, at), finding.severity),
+            |closed| (reopened(closed.incident, at), closed.worst),
+        );
         if let Some(entry) = self.table.entries.get_mut(&key.prefix) {
             entry.watched = true;
         }
-        let live = Live {
+        let mut live = Live {
             incident,
+            worst,
             changed_us: now,
             due_us: i64::MAX,
         };
+        join(&mut live, finding);
+        weigh(&mut live, ground);
         self.open.insert(key, live);
         Some(change)
     }
@@ -211,7 +216,7 @@ impl Shard {
     /// Brings an open incident up to date and tells what changed. `end` is the reason when no
     /// route of it is left.
     #[expect(clippy::too_many_arguments, reason = "each is one fact of the record")]
-    fn settle(
+    pub(super) fn settle(
         &mut self,
         key: Key,
         opened: Option<Change>,
@@ -251,6 +256,8 @@ impl Shard {
         let silent = now.saturating_sub(live.changed_us) >= t.fade_after_us();
         let ended = if !sight.any_left {
             Some(end)
+        } else if key.role == Role::InvalidOrigin && is_allowed(incident, ground) {
+            Some(EndReason::Explained)
         } else if now >= stable_at {
             Some(EndReason::BecameStable)
         } else if change.is_none() && silent && incident.state == State::Suspected {
@@ -314,7 +321,9 @@ impl Shard {
     }
 
     fn close(&mut self, key: Key, live: Live, now: i64) {
-        let incident = live.incident;
+        let Live {
+            incident, worst, ..
+        } = live;
         if incident.end_reason != Some(EndReason::BecameStable)
             && matches!(key.role, Role::Origin | Role::PartOrigin)
             && let Some(entry) = self.table.entries.get_mut(&key.prefix)
@@ -325,6 +334,7 @@ impl Shard {
         }
         let closed = Closed {
             incident,
+            worst,
             at_us: now,
             gone: false,
         };
@@ -473,22 +483,11 @@ fn opened(key: Key, finding: &Finding, at: i64) -> Incident {
     }
 }
 
-/// Another route of the same incident: the worse severity stands, unless there was no baseline or
-/// the route would be of another type had it come first.
-fn join(incident: &mut Incident, finding: &Finding) -> bool {
-    let other = incident.kind != finding.kind;
-    let capped = incident.reasons.contains(&reason::NO_BASELINE);
-    let severity = if capped || other {
-        incident.severity
-    } else {
-        incident.severity.max(finding.severity)
-    };
-    let mut changed = severity != incident.severity;
-    incident.severity = severity;
-    for why in &finding.reasons {
-        if *why != reason::NO_BASELINE {
-            changed |= insert_sorted(&mut incident.reasons, *why);
-        }
-    }
-    changed
+fn reopened(mut incident: Incident, at: i64) -> Incident {
+    incident.state = State::Suspected;
+    incident.suspected_at_us = at;
+    incident.ended_at_us = None;
+    incident.end_reason = None;
+    incident.reopened += 1;
+    incident
 }

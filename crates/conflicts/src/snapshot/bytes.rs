@@ -57,19 +57,26 @@ impl Writer {
     }
 }
 
-pub(super) struct Reader<'a>(&'a [u8]);
+/// Reads what a [`Writer`] wrote, of the format that it names.
+pub(super) struct Reader<'a>(&'a [u8], u8);
 
 impl<'a> Reader<'a> {
     pub(super) fn new(
         bytes: &'a [u8],
-        format: u8,
+        newest: u8,
         kind: u8,
         what: &'static str,
     ) -> Result<Self, SnapshotError> {
-        match bytes.strip_prefix(&[format, kind]) {
-            Some(rest) => Ok(Self(rest)),
-            None => Err(SnapshotError::Format { what }),
+        match bytes {
+            [format, of, rest @ ..] if (1..=newest).contains(format) && *of == kind => {
+                Ok(Self(rest, *format))
+            }
+            _ => Err(SnapshotError::Format { what }),
         }
+    }
+
+    pub(super) fn format(&self) -> u8 {
+        self.1
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, SnapshotError> {

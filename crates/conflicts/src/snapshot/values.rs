@@ -17,7 +17,8 @@ use super::{
 use crate::{
     facts::Measure,
     history::{History, Seen},
-    incident::Incident,
+    incident::{Incident, Severity},
+    knowledge::Remembered,
     record::Knowledge,
     table::{Entry, Table},
     wire,
@@ -144,6 +145,17 @@ pub(super) fn incident(from: &mut Reader<'_>) -> Read<Incident> {
     Ok(wire::decode_state(from.bytes()?)?)
 }
 
+pub(super) fn put_severity(to: &mut Writer, severity: Severity) {
+    let at = Severity::ALL.iter().position(|one| *one == severity);
+    to.unsigned(at.and_then(|at| u64::try_from(at).ok()).unwrap_or_default());
+}
+
+pub(super) fn severity(from: &mut Reader<'_>) -> Read<Severity> {
+    let at: usize = from.number("severity")?;
+    let found = Severity::ALL.get(at).copied();
+    found.ok_or(SnapshotError::Impossible { what: "severity" })
+}
+
 fn put_path(to: &mut Writer, path: &AsPath) {
     to.list(path.segments(), |to, segment| {
         to.unsigned(match segment {
@@ -196,6 +208,7 @@ fn seen(from: &mut Reader<'_>) -> Read<Seen> {
         from_rib,
         disputed,
         cleared,
+        rpki: Remembered::default(),
     })
 }
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use weir_conflicts::{
     Applied, Detector, Incident, Record, Thresholds, Transition,
     incident::{Change, State},
-    record::{Body, Control},
+    knowledge::{Content, VRPS},
+    record::{Body, Control, Knowledge},
 };
 use weir_events::position::{TopicEpoch, WriterSeq};
-use weir_routing::{Asn, Bogons, Community, PathAttributes, Peer, Update, wire::Routes};
+use weir_routing::{Asn, Bogons, Community, PathAttributes, Peer, Update, roa::Vrp, wire::Routes};
 
 pub(crate) const MINUTE: i64 = 60_000_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
@@ -39,6 +40,52 @@ pub(crate) fn told(lines: &[&str]) -> Vec<String> {
 pub(crate) fn peer(n: u32) -> Peer {
     let address = format!("198.18.{}.{}", n / 100, n % 100);
     Peer::new(address.parse().unwrap(), Asn(64_500 + n % 100))
+}
+
+/// Sets of VRPs, which knowledge names by their index here.
+pub(crate) const ROAS: [&[(&str, u8, u32)]; 3] = [
+    &[("10.64.0.0/20", 20, 64_500), ("10.80.0.0/20", 24, 64_500)],
+    &[("10.64.0.0/20", 24, 64_510), ("10.96.0.0/20", 20, 0)],
+    &[],
+];
+
+/// Says that a set of [`ROAS`] holds.
+pub(crate) fn roas(index: usize, as_of_us: i64) -> Knowledge {
+    Knowledge {
+        kind: VRPS.to_owned(),
+        content_hash: index.to_be_bytes().to_vec(),
+        as_of_us,
+    }
+}
+
+fn content(knowledge: &Knowledge) -> Content {
+    let index = usize::from_be_bytes(knowledge.content_hash.as_slice().try_into().unwrap());
+    let vrps = ROAS[index].iter().map(|(prefix, max_length, asn)| Vrp {
+        prefix: prefix.parse().unwrap(),
+        max_length: *max_length,
+        asn: Asn(*asn),
+    });
+    Content::Vrps(Arc::new(vrps.collect()))
+}
+
+/// Gives what the detector lacks, as whoever runs it does after a restart.
+pub(crate) fn provide(detector: &mut Detector) {
+    for knowledge in detector.lacks() {
+        detector.provide(&knowledge.content_hash, content(&knowledge));
+    }
+}
+
+/// Applies a record, after giving the content that it names.
+pub(crate) fn apply(
+    detector: &mut Detector,
+    record: &Record,
+    next_offset: i64,
+    out: &mut Vec<Transition>,
+) -> Applied {
+    if let Some(knowledge) = detector.needs(record) {
+        detector.provide(&knowledge.content_hash, content(knowledge));
+    }
+    detector.apply(record, next_offset, out)
 }
 
 pub(crate) struct Story {
@@ -105,6 +152,11 @@ impl Story {
 
     pub(crate) fn end_of_rib(&mut self, n: u32) -> Vec<String> {
         self.control(Control::EndOfRib(Some(peer(n))))
+    }
+
+    /// A set of [`ROAS`] holds, as of so long ago.
+    pub(crate) fn learn(&mut self, index: usize, ago: i64) -> Vec<String> {
+        self.control(Control::KnowledgeChanged(roas(index, self.now - ago)))
     }
 
     /// Lets time pass in one Tick.
@@ -184,7 +236,7 @@ impl Story {
     fn apply(&mut self, record: Record) -> (Applied, Vec<String>) {
         let mut out = Vec::new();
         self.offset += 1;
-        let applied = self.detector.apply(&record, self.offset, &mut out);
+        let applied = apply(&mut self.detector, &record, self.offset, &mut out);
         self.records.push(record);
         let lines = out.iter().map(line).collect();
         self.all.extend(out);

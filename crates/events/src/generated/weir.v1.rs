@@ -793,6 +793,7 @@ pub mod incident {
         BecameStable = 3,
         Faded = 4,
         Unknown = 5,
+        Explained = 6,
     }
     impl EndReason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -807,6 +808,7 @@ pub mod incident {
                 Self::BecameStable => "END_REASON_BECAME_STABLE",
                 Self::Faded => "END_REASON_FADED",
                 Self::Unknown => "END_REASON_UNKNOWN",
+                Self::Explained => "END_REASON_EXPLAINED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -818,6 +820,7 @@ pub mod incident {
                 "END_REASON_BECAME_STABLE" => Some(Self::BecameStable),
                 "END_REASON_FADED" => Some(Self::Faded),
                 "END_REASON_UNKNOWN" => Some(Self::Unknown),
+                "END_REASON_EXPLAINED" => Some(Self::Explained),
                 _ => None,
             }
         }

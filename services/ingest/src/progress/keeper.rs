@@ -121,7 +121,7 @@ impl Shared {
             };
             let stored = self.wait_for(publisher, ticket).and_then(|delivered| {
                 if delivered {
-                    keep(store, log, progress)
+                    self.keep(store, log, progress)
                 } else {
                     Ok(())
                 }
@@ -131,6 +131,40 @@ impl Shared {
                 self.changed.notify_all();
             }
         }
+    }
+
+    /// A log that is away for a while is waited for: nothing is lost meanwhile.
+    fn keep(
+        &self,
+        store: &Store,
+        log: &EventLog,
+        mut progress: Progress,
+    ) -> Result<(), ProgressError> {
+        log.sync().map_err(|error| ProgressError::Store {
+            what: "stored, for the log cannot be synced",
+            reason: error.to_string(),
+        })?;
+        loop {
+            match ends(log) {
+                Ok(ends) => {
+                    progress.ends = ends;
+                    break;
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "progress is stored once the log answers");
+                    let mut slot = self.slot.lock();
+                    if slot.stop {
+                        return Ok(());
+                    }
+                    self.changed.wait_for(&mut slot, LOOK);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        crash_point("ingest.progress.before");
+        store.save(&progress)?;
+        crash_point("ingest.progress.after");
+        Ok(())
     }
 
     /// False when a stop came first.
@@ -144,16 +178,4 @@ impl Shared {
             }
         }
     }
-}
-
-fn keep(store: &Store, log: &EventLog, mut progress: Progress) -> Result<(), ProgressError> {
-    log.sync().map_err(|error| ProgressError::Store {
-        what: "stored, for the log cannot be synced",
-        reason: error.to_string(),
-    })?;
-    progress.ends = ends(log)?;
-    crash_point("ingest.progress.before");
-    store.save(&progress)?;
-    crash_point("ingest.progress.after");
-    Ok(())
 }

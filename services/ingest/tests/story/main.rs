@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod knowledge;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod real;

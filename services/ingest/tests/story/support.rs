@@ -93,6 +93,15 @@ impl Sandbox {
                     .push(v1::BgpMessage::decode(&payload[..]).unwrap());
             }
         }
+        for update in &content.updates {
+            if let Some(v1::bgp_update::Body::Control(v1::Control {
+                kind: Some(Kind::KnowledgeChanged(changed)),
+            })) = &update.body
+            {
+                let number = (update.writer_epoch, update.seq);
+                content.knowledge.push((number, changed.clone()));
+            }
+        }
         // The first record of each partition is its TopicStart.
         let ours = |collector: &str| !collector.starts_with('_') && !collector.is_empty();
         content.updates.retain(|update| ours(&update.collector));
@@ -106,6 +115,8 @@ impl Sandbox {
 pub(crate) struct Content {
     pub(crate) updates: Vec<v1::BgpUpdate>,
     pub(crate) messages: Vec<v1::BgpMessage>,
+    /// (writer epoch, seq) of each in `bgp-updates`.
+    pub(crate) knowledge: Vec<((u64, u64), v1::KnowledgeChanged)>,
 }
 
 impl Content {

@@ -15,7 +15,13 @@ use super::{chart, layout, story, text};
 use crate::{Problem, app::App};
 
 /// What sends traffic astray.
-const ASTRAY: [&str; 4] = ["sub-prefix", "moas", "origin-change", "tier1-sandwich"];
+const ASTRAY: [&str; 5] = [
+    "sub-prefix",
+    "moas",
+    "origin-change",
+    "rpki-invalid",
+    "tier1-sandwich",
+];
 /// What is untidy, and there in the thousands.
 const HYGIENE: [&str; 5] = [
     "bogon-prefix",

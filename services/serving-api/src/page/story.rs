@@ -27,6 +27,7 @@ pub(crate) fn headline(row: &IncidentRow) -> String {
         "default-or-too-specific" => {
             format!("{suspect} announces what is a default route, or too specific for everybody")
         }
+        "rpki-invalid" => format!("{suspect} announces what ROAs do not allow it"),
         _ => format!("{suspect} is the suspect"),
     }
 }
@@ -81,6 +82,7 @@ fn outcome(row: &IncidentRow) -> String {
         Some(EndReason::Replaced) => "another route took the place of the conflicting one",
         Some(EndReason::BecameStable) => "its origin has been there for a day and counts as stable",
         Some(EndReason::Faded) => "nothing confirmed it for an hour",
+        Some(EndReason::Explained) => "new ROAs allow it",
         Some(EndReason::Unknown) | None => "all of its vantage points went silent, so nobody knows",
     };
     format!("It ended after {}: {why}.", span(ended - row.first_seen_us))
@@ -91,6 +93,16 @@ pub(crate) fn reason(name: &str) -> String {
     match name {
         "no-baseline" => "No baseline yet: no origin was known long enough to be believed.".into(),
         "stable-origin-gone" => "The stable origin has gone since.".into(),
+        "rpki-valid" => "A ROA allows the suspect to originate it.".into(),
+        "rpki-invalid" => "ROAs do not allow the suspect to originate it.".into(),
+        "vrps-stale" => "The VRPs are too old to say whether ROAs allow it.".into(),
+        "roa-names-others" => "Its ROAs name other networks.".into(),
+        "roa-allows-shorter" => "A ROA names the origin, but for shorter prefixes.".into(),
+        "roa-of-as0" => "A ROA of AS0 says that nobody may originate it.".into(),
+        "previously-seen" => "The origin has held it for a day or more.".into(),
+        "valid-covering-prefix" => {
+            "The same origin announces the covering prefix, and a ROA allows that.".into()
+        }
         other => format!("{}.", other.replace('-', " ")),
     }
 }

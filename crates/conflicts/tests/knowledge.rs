@@ -1,0 +1,150 @@
+//! What the RPKI says of an origination, and what becomes of incidents when it says something else.
+
+#[path = "story/mod.rs"]
+mod story;
+
+use rstest::rstest;
+use story::{DAY, HOUR, MINUTE, Story, asns, told};
+
+/// AS64500 holds 10.64.0.0/20 of old.
+fn known() -> Story {
+    let mut story = Story::new();
+    story.rib(1, "10.64.0.0/20", "64501 64500");
+    story.pass(MINUTE);
+    story
+}
+
+#[rstest]
+#[case::allowed("10.80.4.0/24", "64501 64500", &[])]
+#[case::nothing_is_said_of_it("10.112.0.0/20", "64501 64510", &[])]
+#[case::of_another("10.80.0.0/20", "64501 64510", &["opened rpki-invalid high suspected roa-names-others"])]
+#[case::a_part_of_anothers("10.80.4.0/24", "64501 64510", &["opened rpki-invalid high suspected roa-names-others"])]
+#[case::too_long("10.64.0.0/24", "64501 64500", &["opened rpki-invalid low suspected roa-allows-shorter"])]
+#[case::a_set_is_never_allowed("10.80.0.0/20", "64501 {64500,64502}", &["opened rpki-invalid high suspected roa-names-others"])]
+fn what_roas_forbid_is_reported(#[case] prefix: &str, #[case] path: &str, #[case] found: &[&str]) {
+    let mut story = Story::new();
+    story.learn(0, MINUTE);
+    assert_eq!(story.announce(1, prefix, path), told(found));
+}
+
+#[test]
+fn who_may_originate_it_is_the_victim() {
+    let mut story = Story::new();
+    story.learn(0, MINUTE);
+    story.announce(1, "10.80.0.0/20", "64501 64510");
+    assert_eq!(story.last().victims, asns(&[64_500]));
+    assert_eq!(story.last().suspect.0, 64_510);
+    assert_eq!(
+        story.withdraw(1, "10.80.0.0/20"),
+        ["ended rpki-invalid high ended withdrawn roa-names-others"]
+    );
+}
+
+#[test]
+fn a_roa_of_as0_allows_nobody() {
+    let mut story = Story::new();
+    story.learn(1, MINUTE);
+    assert_eq!(
+        story.announce(1, "10.96.0.0/20", "64501 64510"),
+        ["opened rpki-invalid high suspected roa-of-as0"]
+    );
+    assert_eq!(story.last().victims, asns(&[]));
+}
+
+#[test]
+fn what_was_there_for_long_or_is_part_of_what_is_allowed_is_only_noted() {
+    let mut story = known();
+    story.learn(0, MINUTE);
+    assert_eq!(
+        story.announce(1, "10.64.4.0/24", "64501 64500"),
+        ["opened rpki-invalid info suspected roa-allows-shorter valid-covering-prefix"]
+    );
+    story.rib(1, "10.80.0.0/20", "64501 64510");
+    story.pass(MINUTE);
+    assert_eq!(
+        story.announce(1, "10.80.0.0/20", "64501 64502 64510"),
+        ["opened rpki-invalid info suspected previously-seen roa-names-others"]
+    );
+}
+
+#[test]
+fn vrps_that_are_missing_or_stale_raise_nothing() {
+    let mut story = Story::new();
+    assert_eq!(story.announce(1, "10.80.0.0/20", "64501 64510"), told(&[]));
+    story.learn(0, 2 * HOUR + MINUTE);
+    assert_eq!(story.announce(2, "10.80.0.0/20", "64502 64510"), told(&[]));
+    story.learn(0, 2 * HOUR - MINUTE);
+    assert_eq!(
+        story.announce(3, "10.80.0.0/20", "64503 64510"),
+        ["opened rpki-invalid high confirmed roa-names-others"]
+    );
+}
+
+#[test]
+fn what_a_roa_allows_is_no_conflict_to_tell_of() {
+    let mut story = known();
+    story.learn(1, MINUTE);
+    assert_eq!(
+        story.announce(2, "10.64.0.0/20", "64502 64510"),
+        ["opened moas info suspected rpki-valid"]
+    );
+}
+
+#[test]
+fn other_vrps_judge_open_incidents_again() {
+    let mut story = known();
+    assert_eq!(
+        story.announce(2, "10.64.0.0/20", "64502 64510"),
+        ["opened moas high suspected"]
+    );
+    assert_eq!(
+        story.learn(1, MINUTE),
+        ["updated moas info suspected rpki-valid"]
+    );
+    assert_eq!(
+        story.learn(0, MINUTE),
+        ["updated moas high suspected rpki-invalid"]
+    );
+    assert_eq!(story.learn(0, 0), told(&[]), "the same content again");
+    assert_eq!(story.learn(2, 0), ["updated moas high suspected"]);
+}
+
+#[test]
+fn stale_vrps_take_nothing_back() {
+    let mut story = known();
+    story.learn(1, 2 * HOUR - MINUTE);
+    story.announce(2, "10.64.0.0/20", "64502 64510");
+    story.pass(2 * MINUTE);
+    assert_eq!(
+        story.announce(3, "10.64.0.0/20", "64503 64510"),
+        ["updated moas info suspected rpki-valid"]
+    );
+    assert_eq!(
+        story.announce(5, "10.64.0.0/20", "64505 64511"),
+        [
+            "updated moas info suspected rpki-valid",
+            "opened moas high suspected vrps-stale"
+        ]
+    );
+}
+
+#[test]
+fn what_is_allowed_now_was_no_conflict() {
+    let mut story = Story::new();
+    story.learn(0, MINUTE);
+    story.announce(1, "10.64.0.0/20", "64501 64510");
+    assert_eq!(
+        story.learn(1, MINUTE),
+        ["ended rpki-invalid high ended explained roa-names-others"]
+    );
+}
+
+#[test]
+fn a_forbidden_origin_does_not_become_stable() {
+    let mut story = Story::new();
+    story.learn(0, MINUTE);
+    for n in 1..=3 {
+        story.announce(n, "10.80.0.0/20", &format!("6450{n} 64510"));
+    }
+    assert_eq!(story.pass(3 * DAY), told(&[]));
+}

@@ -1,0 +1,75 @@
+//! What an earlier version wrote is read by this one.
+
+#![allow(clippy::unwrap_used, reason = "a broken fixture may panic")]
+
+#[path = "story/mod.rs"]
+mod story;
+
+use story::{MINUTE, Story};
+use weir_conflicts::{
+    Detector, Thresholds,
+    incident::{Kind, Severity},
+};
+use weir_events::position::TopicEpoch;
+use weir_routing::Prefix;
+
+/// Of the first format, with an open `moas` and a `sub-prefix` that has ended.
+const FORMAT_1: &str = include_str!("fixtures/snapshot-format-1.txt");
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let pairs = digits.chunks_exact(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).unwrap();
+        u8::from_str_radix(pair, 16).unwrap()
+    });
+    pairs.collect()
+}
+
+/// The story that the snapshot was taken of.
+fn told_anew() -> Story {
+    let mut story = Story::new();
+    story.rib(1, "10.64.0.0/20", "64501 64500");
+    story.pass(MINUTE);
+    story.announce(2, "10.64.0.0/20", "64502 64510");
+    story.announce(2, "10.64.8.0/24", "64502 64511");
+    story.withdraw(2, "10.64.8.0/24");
+    story
+}
+
+#[test]
+fn a_snapshot_of_format_1_is_read_and_written_in_the_newest_format() {
+    let (control, block) = FORMAT_1.split_once("block\n").unwrap();
+    let control = control.strip_prefix("control\n").unwrap();
+    let of: Prefix = "10.64.0.0/20".parse().unwrap();
+    let mut restored = Detector::new(TopicEpoch(1), Thresholds::default(), story::bogons());
+    restored.restore_control(&bytes(control)).unwrap();
+    restored
+        .restore_block(of.block(), &bytes(block), 0)
+        .unwrap();
+
+    let open: Vec<_> = restored.open_incidents().collect();
+    assert_eq!(open.len(), 1);
+    assert_eq!(
+        (open[0].kind, open[0].severity),
+        (Kind::Moas, Severity::High)
+    );
+
+    let mut whole = told_anew().detector;
+    assert_eq!(
+        restored.block_snapshot(of.block()).encode(),
+        whole.block_snapshot(of.block()).encode()
+    );
+    assert_eq!(
+        restored.control_snapshot().encode(),
+        whole.control_snapshot().encode()
+    );
+}
+
+#[test]
+fn a_format_that_is_not_known_is_refused() {
+    let mut newer = told_anew().detector.control_snapshot().encode();
+    newer[0] += 1;
+    let mut empty = Detector::new(TopicEpoch(1), Thresholds::default(), story::bogons());
+    let error = empty.restore_control(&newer).unwrap_err();
+    assert!(error.to_string().contains("format"), "{error}");
+}
