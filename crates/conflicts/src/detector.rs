@@ -7,13 +7,13 @@ use weir_events::{
     time::MINUTE_US,
     topics::Block,
 };
-use weir_routing::{Bogons, wire::Routes};
+use weir_routing::{Bogons, knowledge::Content, wire::Routes};
 
 use crate::{
     control::{ControlShard, Order},
     facts::Measure,
     incident::{Incident, Transition},
-    knowledge::{self, Content, Known},
+    knowledge::Known,
     record::{Body, Control, Knowledge, Record},
     shard::{Cause, Ground, Shard, Touch},
     thresholds::Thresholds,
@@ -96,10 +96,8 @@ impl Detector {
     #[must_use]
     pub fn lacks(&self) -> Vec<Knowledge> {
         let named = self.control.knowledge.values();
-        named
-            .filter(|knowledge| knowledge::is_known(&knowledge.kind) && !self.known.has(knowledge))
-            .cloned()
-            .collect()
+        let lacking = named.filter(|knowledge| !self.known.has(knowledge));
+        lacking.cloned().collect()
     }
 
     /// True when the record names a content that was not given and that this version could read.
@@ -107,8 +105,7 @@ impl Detector {
     pub fn needs<'a>(&self, record: &'a Record) -> Option<&'a Knowledge> {
         match &record.body {
             Body::Control(Control::KnowledgeChanged(knowledge)) => {
-                let needed = knowledge::is_known(&knowledge.kind) && !self.known.has(knowledge);
-                needed.then_some(knowledge)
+                (!self.known.has(knowledge)).then_some(knowledge)
             }
             _ => None,
         }

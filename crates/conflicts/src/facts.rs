@@ -2,7 +2,7 @@
 
 use weir_routing::{AsPath, Asn, Bogons, Origin, Segment};
 
-use crate::{incident::Role, thresholds::Thresholds};
+use crate::{incident::Role, knowledge::Remembered, thresholds::Thresholds};
 
 /// What a path is measured against.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct PathFacts {
     pub(crate) stretched: Option<Asn>,
     /// The ASN, none of the tier-1s, that stands alone between two of them, nearest to the origin.
     pub(crate) sandwiched: Option<Asn>,
+    /// Who leaks it, under the knowledge that was asked last.
+    pub(crate) leaker: Remembered<Option<Asn>>,
 }
 
 impl PathFacts {
@@ -40,6 +42,7 @@ impl PathFacts {
             looping: looping(path),
             stretched: stretched(path, suspect, measure.thresholds),
             sandwiched: sandwiched(path, measure.thresholds),
+            leaker: Remembered::default(),
         }
     }
 
@@ -55,6 +58,8 @@ impl PathFacts {
             Role::LoopHop => self.looping,
             Role::StretchingHop => self.stretched,
             Role::SandwichedHop => self.sandwiched,
+            // Not of the path alone: see `Table::is_of`.
+            Role::LeakingHop => None,
         }
     }
 

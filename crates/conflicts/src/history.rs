@@ -20,7 +20,7 @@ pub(crate) struct Seen {
     /// Judged as part of a larger prefix and found innocent.
     pub(crate) cleared: bool,
     /// What ROAs say of it.
-    pub(crate) rpki: Remembered,
+    pub(crate) rpki: Remembered<bool>,
 }
 
 impl Seen {

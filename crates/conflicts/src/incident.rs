@@ -29,11 +29,13 @@ pub enum Kind {
     DefaultOrTooSpecific,
     /// An origination that ROAs forbid.
     RpkiInvalid,
+    /// A network passes on a route against its relations.
+    RouteLeak,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Moas,
         Self::OriginChange,
         Self::SubPrefix,
@@ -44,6 +46,7 @@ impl Kind {
         Self::Tier1Sandwich,
         Self::DefaultOrTooSpecific,
         Self::RpkiInvalid,
+        Self::RouteLeak,
     ];
 
     /// The name in messages, stores and documents.
@@ -60,6 +63,7 @@ impl Kind {
             Self::Tier1Sandwich => "tier1-sandwich",
             Self::DefaultOrTooSpecific => "default-or-too-specific",
             Self::RpkiInvalid => "rpki-invalid",
+            Self::RouteLeak => "route-leak",
         }
     }
 
@@ -82,6 +86,7 @@ impl Kind {
             Self::Tier1Sandwich => Role::SandwichedHop,
             Self::DefaultOrTooSpecific => Role::OddLengthOrigin,
             Self::RpkiInvalid => Role::InvalidOrigin,
+            Self::RouteLeak => Role::LeakingHop,
         }
     }
 }
@@ -108,6 +113,8 @@ pub(crate) enum Role {
     OddLengthOrigin,
     /// Originates what ROAs give to others, or in other lengths.
     InvalidOrigin,
+    /// Passes on what it must keep to itself.
+    LeakingHop,
 }
 
 /// Where an incident is filed.
@@ -223,7 +230,7 @@ pub struct Incident {
     pub covering: Option<Prefix>,
     /// Where it stands.
     pub state: State,
-    /// The worst that its routes were; info when a ROA allows them.
+    /// The worst that its routes were, unless others explain them (`docs/rules.md`).
     pub severity: Severity,
     /// First record of this id.
     pub first_seen_us: i64,
@@ -298,8 +305,14 @@ pub mod reason {
     pub const PREVIOUSLY_SEEN: &str = "previously-seen";
     /// The same origin announces the covering prefix, and may.
     pub const VALID_COVERING: &str = "valid-covering-prefix";
+    /// One organisation holds the suspect and a victim.
+    pub const SIBLING: &str = "sibling-of-victim";
+    /// The suspect buys transit from a victim.
+    pub const CUSTOMER_OF_VICTIM: &str = "customer-of-victim";
+    /// The suspect sells transit to a victim.
+    pub const PROVIDER_OF_VICTIM: &str = "provider-of-victim";
     /// Every reason, for reading them back.
-    pub const ALL: [&str; 13] = [
+    pub const ALL: [&str; 16] = [
         NO_BASELINE,
         STABLE_ORIGIN_GONE,
         CUSTOMER,
@@ -313,6 +326,9 @@ pub mod reason {
         RPKI_AS0,
         PREVIOUSLY_SEEN,
         VALID_COVERING,
+        SIBLING,
+        CUSTOMER_OF_VICTIM,
+        PROVIDER_OF_VICTIM,
     ];
 }
 

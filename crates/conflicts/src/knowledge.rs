@@ -7,41 +7,16 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use weir_routing::{
-    Asn, Origin, Prefix,
-    roa::{RoaError, Validity, Vrps},
+    AsPath, Asn, Origin, Prefix, Segment,
+    knowledge::{Content, Kind},
+    organisations::Organisations,
+    relations::{Relation, Relations},
+    roa::{Validity, Vrps},
 };
 
 use crate::{record::Knowledge, thresholds::Thresholds};
-
-/// Kind of knowledge: validated ROA payloads, as the JSON of a relying party.
-pub const VRPS: &str = "vrps";
-
-/// A content that was read.
-#[derive(Clone, Debug)]
-pub enum Content {
-    /// Who may originate what.
-    Vrps(Arc<Vrps>),
-}
-
-impl Content {
-    /// Reads a content of this kind; `None` = this version knows no such kind, and does without.
-    ///
-    /// # Errors
-    /// When the bytes are no such content.
-    pub fn read(kind: &str, bytes: &[u8]) -> Result<Option<Self>, RoaError> {
-        match kind {
-            VRPS => Ok(Some(Self::Vrps(Arc::new(Vrps::from_json(bytes)?)))),
-            _ => Ok(None),
-        }
-    }
-}
-
-/// True when this version knows what to do with knowledge of this kind.
-#[must_use]
-pub fn is_known(kind: &str) -> bool {
-    kind == VRPS
-}
 
 /// What the RPKI says of an origination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +56,10 @@ struct Held<T> {
 pub(crate) struct Known {
     ahead: Vec<(Vec<u8>, Content)>,
     vrps: Option<Held<Vrps>>,
+    relations: Option<Held<Relations>>,
+    organisations: Option<Held<Organisations>>,
     /// Rises with each change of content: what was remembered of an older one is worked out anew.
-    pub(crate) edition: u32,
+    edition: u32,
 }
 
 impl Known {
@@ -92,32 +69,59 @@ impl Known {
         self.ahead.push((hash.to_vec(), content));
     }
 
-    /// True when the content of this is at hand.
+    /// True when the content of this is at hand, or this version could not use it.
     pub(crate) fn has(&self, knowledge: &Knowledge) -> bool {
+        let Some(kind) = Kind::from_name(&knowledge.kind) else {
+            return true;
+        };
         let hash = &knowledge.content_hash;
-        let held = self.vrps.as_ref().is_some_and(|held| held.hash == *hash);
-        held || self.ahead.iter().any(|(known, _)| known == hash)
+        let held = match kind {
+            Kind::Vrps => self.vrps.as_ref().map(|held| &held.hash),
+            Kind::Relations => self.relations.as_ref().map(|held| &held.hash),
+            Kind::Organisations => self.organisations.as_ref().map(|held| &held.hash),
+        };
+        held == Some(hash) || self.ahead.iter().any(|(known, _)| known == hash)
     }
 
     /// From here on this holds. Nothing is known of a kind whose content was not provided.
     pub(crate) fn switch(&mut self, knowledge: &Knowledge) {
-        if knowledge.kind != VRPS {
+        let Some(kind) = Kind::from_name(&knowledge.kind) else {
             return;
+        };
+        let ahead = self.ahead.iter();
+        let at = ahead
+            .clone()
+            .position(|(hash, content)| *hash == knowledge.content_hash && content.kind() == kind);
+        let given = at.map(|at| self.ahead.swap_remove(at).1);
+        let changed = match kind {
+            Kind::Vrps => hold(&mut self.vrps, knowledge, given, |content| match content {
+                Content::Vrps(of) => Some(of),
+                _ => None,
+            }),
+            Kind::Relations => hold(
+                &mut self.relations,
+                knowledge,
+                given,
+                |content| match content {
+                    Content::Relations(of) => Some(of),
+                    _ => None,
+                },
+            ),
+            Kind::Organisations => {
+                hold(
+                    &mut self.organisations,
+                    knowledge,
+                    given,
+                    |content| match content {
+                        Content::Organisations(of) => Some(of),
+                        _ => None,
+                    },
+                )
+            }
+        };
+        if changed {
+            self.edition = self.edition.wrapping_add(1);
         }
-        if let Some(held) = &mut self.vrps
-            && held.hash == knowledge.content_hash
-        {
-            held.as_of_us = knowledge.as_of_us;
-            return;
-        }
-        let ahead = std::mem::take(&mut self.ahead).into_iter();
-        let named = ahead.filter(|(hash, _)| *hash == knowledge.content_hash);
-        self.vrps = named.last().map(|(hash, Content::Vrps(content))| Held {
-            hash,
-            as_of_us: knowledge.as_of_us,
-            content,
-        });
-        self.edition = self.edition.wrapping_add(1);
     }
 
     /// VRPs that may raise something at `now`.
@@ -136,6 +140,32 @@ impl Known {
         }
     }
 
+    /// Who passed the route on against the relations. Of a path with an AS_SET only what stands before it has an
+    /// order.
+    pub(crate) fn leaker(&self, path: &AsPath) -> Option<Asn> {
+        let relations = self.relations.as_ref()?;
+        let in_order = path.segments().iter().map_while(|segment| match segment {
+            Segment::Sequence(asns) => Some(asns.as_slice()),
+            Segment::ConfedSequence(_) | Segment::ConfedSet(_) => Some(&[]),
+            Segment::Set(_) => None,
+        });
+        let hops: SmallVec<[Asn; 16]> = in_order.flatten().copied().collect();
+        relations.content.leaker(hops.into_iter())
+    }
+
+    /// True when both are known to belong to one organisation.
+    pub(crate) fn are_siblings(&self, one: Asn, other: Asn) -> bool {
+        let listed = self.organisations.as_ref();
+        listed.is_some_and(|held| held.content.are_siblings(one, other))
+            || self.relation(one, other) == Some(Relation::Sibling)
+    }
+
+    /// What `neighbour` is to `asn`.
+    pub(crate) fn relation(&self, asn: Asn, neighbour: Asn) -> Option<Relation> {
+        let relations = self.relations.as_ref()?;
+        relations.content.of(asn, neighbour)
+    }
+
     /// Who may originate the prefix or what it is a part of, ascending.
     pub(crate) fn authorized(&self, prefix: &Prefix) -> Vec<Asn> {
         let vrps = self.vrps.as_ref();
@@ -143,23 +173,71 @@ impl Known {
     }
 }
 
-/// What was found of an origin under one edition of the knowledge; no part of the state, which it only
-/// makes faster.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Remembered {
-    edition: u32,
-    is_invalid: bool,
+/// Puts what is named in place of what was held; true when that is another content.
+fn hold<T>(
+    held: &mut Option<Held<T>>,
+    knowledge: &Knowledge,
+    given: Option<Content>,
+    of_kind: impl FnOnce(Content) -> Option<Arc<T>>,
+) -> bool {
+    if let Some(same) = held
+        && same.hash == knowledge.content_hash
+    {
+        same.as_of_us = knowledge.as_of_us;
+        return false;
+    }
+    *held = given.and_then(of_kind).map(|content| Held {
+        hash: knowledge.content_hash.clone(),
+        as_of_us: knowledge.as_of_us,
+        content,
+    });
+    true
 }
 
-impl PartialEq for Remembered {
+/// What was found of an origin or of a path under one edition of the knowledge; no part of the state, which it
+/// only makes faster.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembered<T> {
+    edition: u32,
+    found: T,
+}
+
+impl<T: Default> Default for Remembered<T> {
+    fn default() -> Self {
+        Self {
+            edition: 0,
+            found: T::default(),
+        }
+    }
+}
+
+impl<T> PartialEq for Remembered<T> {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Remembered {}
+impl<T> Eq for Remembered<T> {}
 
-impl Remembered {
+impl<T: Copy> Remembered<T> {
+    /// What was found under this knowledge, or `find` finds now.
+    fn or_find(&mut self, known: &Known, find: impl FnOnce() -> T) -> T {
+        if self.edition != known.edition {
+            self.edition = known.edition;
+            self.found = find();
+        }
+        self.found
+    }
+}
+
+impl Remembered<Option<Asn>> {
+    /// Who leaks this path.
+    pub(crate) fn leaker(&mut self, known: &Known, path: &AsPath) -> Option<Asn> {
+        self.or_find(known, || known.leaker(path))
+    }
+}
+
+impl Remembered<bool> {
     /// True when fresh VRPs forbid this origination.
     pub(crate) fn is_invalid(
         &mut self,
@@ -172,10 +250,8 @@ impl Remembered {
         let Some(vrps) = known.fresh_vrps(now, t) else {
             return false;
         };
-        if self.edition != known.edition {
-            self.edition = known.edition;
-            self.is_invalid = matches!(vrps.validate(prefix, origin), Validity::Invalid(_));
-        }
-        self.is_invalid
+        self.or_find(known, || {
+            matches!(vrps.validate(prefix, origin), Validity::Invalid(_))
+        })
     }
 }

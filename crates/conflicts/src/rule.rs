@@ -36,6 +36,8 @@ pub struct RouteView<'a> {
     pub no_baseline: bool,
     /// An expected origin has a route that is not stale.
     pub expected_is_visible: bool,
+    /// The network that passed the route on against its relations.
+    pub leaking_asn: Option<Asn>,
     /// What ROAs say of this origination.
     pub rpki: Rpki,
     /// Whom they allow it, when they forbid it.

@@ -7,6 +7,7 @@ mod long_path;
 mod moas;
 mod origin_change;
 mod path_loop;
+mod route_leak;
 mod rpki_invalid;
 mod sub_prefix;
 mod tier1_sandwich;
@@ -14,7 +15,7 @@ mod tier1_sandwich;
 use crate::rule::Rule;
 
 /// Every rule.
-pub const ALL: [&dyn Rule; 10] = [
+pub const ALL: [&dyn Rule; 11] = [
     &bogon_asn::BogonAsn,
     &bogon_prefix::BogonPrefix,
     &default_or_too_specific::DefaultOrTooSpecific,
@@ -22,6 +23,7 @@ pub const ALL: [&dyn Rule; 10] = [
     &moas::Moas,
     &origin_change::OriginChange,
     &path_loop::PathLoop,
+    &route_leak::RouteLeak,
     &rpki_invalid::RpkiInvalid,
     &sub_prefix::SubPrefix,
     &tier1_sandwich::Tier1Sandwich,

@@ -191,6 +191,8 @@ impl Shard {
         let Self {
             table, baseline, ..
         } = self;
+        let leaker = table.paths.with_facts_mut(path);
+        let leaker = leaker.and_then(|(path, facts)| facts.leaker.leaker(ground.known, path));
         let (Some(entry), Some(facts)) = (table.entries.get_mut(&prefix), table.paths.facts(path))
         else {
             return;
@@ -212,7 +214,7 @@ impl Shard {
             })
         });
         let odd = ground.measure.bogons.covering(&prefix).is_some() || t.is_odd_length(&prefix);
-        if calm && !odd && facts.is_plain() {
+        if calm && !odd && leaker.is_none() && facts.is_plain() {
             return;
         }
         let (facts, entry) = (facts.clone(), &*entry);
@@ -241,6 +243,7 @@ impl Shard {
             looping_asn: facts.looping,
             stretching_asn: facts.stretched,
             sandwiched_asn: facts.sandwiched,
+            leaking_asn: leaker,
             is_stable: compared.is_stable,
             expected_is_visible: self.any_visible(&prefix, &compared.expected, ground),
             expected: &compared.expected,

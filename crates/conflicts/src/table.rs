@@ -11,6 +11,8 @@ use weir_routing::{
 use crate::{
     facts::{Measure, PathFacts},
     history::History,
+    incident::{Key, Role},
+    knowledge::Known,
     rule::Covering,
     thresholds::Thresholds,
 };
@@ -158,6 +160,17 @@ impl Table {
             }
         }
         changed
+    }
+
+    /// True when a route of this path is one of the incident's. What rests on knowledge is worked out anew: no
+    /// restart may make a difference.
+    pub(crate) fn is_of(&self, key: Key, path: PathRef, known: &Known) -> bool {
+        if key.role == Role::LeakingHop {
+            let path = self.paths.path(path);
+            return path.is_some_and(|path| known.leaker(path) == Some(key.suspect));
+        }
+        let facts = self.paths.facts(path);
+        facts.is_some_and(|facts| facts.who(key.role) == Some(key.suspect))
     }
 
     /// The nearest announced less specific in this table. What was lost by expiry counts as

@@ -1,10 +1,11 @@
-//! What the RPKI says of an origination, and what becomes of incidents when it says something else.
+//! What others say of prefixes and networks, and what becomes of incidents when they say something else.
 
 #[path = "story/mod.rs"]
 mod story;
 
 use rstest::rstest;
 use story::{DAY, HOUR, MINUTE, Story, asns, told};
+use weir_routing::knowledge::Kind;
 
 /// AS64500 holds 10.64.0.0/20 of old.
 fn known() -> Story {
@@ -147,4 +148,49 @@ fn a_forbidden_origin_does_not_become_stable() {
         story.announce(n, "10.80.0.0/20", &format!("6450{n} 64510"));
     }
     assert_eq!(story.pass(3 * DAY), told(&[]));
+}
+
+#[rstest]
+#[case::from_one_provider_to_the_other("64501 64509 64502 64510", &["opened route-leak low suspected"])]
+#[case::which_prepends("64501 64509 64509 64502 64510", &["opened route-leak low suspected"])]
+#[case::over_the_top_and_down("64509 64501 64502 64510", &[])]
+#[case::over_links_that_nobody_knows("64501 64507 64502 64510", &[])]
+#[case::behind_a_set("64501 64509 {64502,64510}", &[])]
+fn who_passes_on_a_route_against_its_relations_leaks_it(
+    #[case] path: &str,
+    #[case] found: &[&str],
+) {
+    let mut story = Story::new();
+    story.learn_of(Kind::Relations, 0, DAY);
+    assert_eq!(story.announce(1, "10.64.0.0/20", path), told(found));
+    if !found.is_empty() {
+        assert_eq!(story.last().suspect.0, 64_509);
+        // Other relations explain it.
+        assert_eq!(
+            story.learn_of(Kind::Relations, 1, 0),
+            ["ended route-leak low ended explained"]
+        );
+    }
+}
+
+#[test]
+fn a_sibling_is_no_stranger_and_a_customer_hardly_one() {
+    let mut story = known();
+    story.announce(2, "10.64.0.0/20", "64502 64510");
+    assert_eq!(
+        story.learn_of(Kind::Relations, 0, DAY),
+        ["updated moas low suspected customer-of-victim"]
+    );
+    assert_eq!(
+        story.learn_of(Kind::Organisations, 0, DAY),
+        ["updated moas info suspected sibling-of-victim"]
+    );
+    assert_eq!(
+        story.learn_of(Kind::Organisations, 1, DAY),
+        ["updated moas low suspected customer-of-victim"]
+    );
+    assert_eq!(
+        story.learn_of(Kind::Relations, 1, 0),
+        ["updated moas high suspected"]
+    );
 }

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 use prost::Message;
-use story::{DAY, MINUTE, ROAS, START, apply, bogons, peer, provide, roas};
+use story::{DAY, MINUTE, START, apply, bogons, knowledge, peer, provide};
 use uuid::Uuid;
 use weir_conflicts::{
     Applied, Detector, Record, Thresholds, Transition,
@@ -17,7 +17,7 @@ use weir_conflicts::{
     wire,
 };
 use weir_events::position::{TopicEpoch, WriterSeq};
-use weir_routing::{AsPath, PathAttributes, Prefix, Update, wire::Routes};
+use weir_routing::{AsPath, PathAttributes, Prefix, Update, knowledge::Kind, wire::Routes};
 
 const PREFIXES: [&str; 7] = [
     "10.64.0.0/20",
@@ -28,8 +28,9 @@ const PREFIXES: [&str; 7] = [
     "192.168.4.0/24",
     "10.0.0.0/8",
 ];
-const TAILS: [&str; 6] = [
+const TAILS: [&str; 7] = [
     "64500",
+    "64501 64509 64502 64500",
     "64510",
     "64509 64510",
     "64500 64510",
@@ -58,8 +59,9 @@ fn any_body() -> impl Strategy<Value = Body> {
         1 => (1..7_u32).prop_map(|n| Body::Control(Control::PeerDown(peer(n)))),
         1 => (0..7_u32).prop_map(|n| Body::Control(Control::Gap((n > 0).then(|| peer(n))))),
         1 => (1..7_u32).prop_map(|n| Body::Control(Control::EndOfRib(Some(peer(n))))),
-        1 => (0..ROAS.len()).prop_map(|index| {
-            Body::Control(Control::KnowledgeChanged(roas(index, START)))
+        1 => (0..3_usize, 0..2_usize).prop_map(|(kind, index)| {
+            let named = knowledge(Kind::ALL[kind], index, START);
+            Body::Control(Control::KnowledgeChanged(named))
         }),
     ]
 }

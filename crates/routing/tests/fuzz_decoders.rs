@@ -20,6 +20,8 @@ use weir_events::v1;
 use weir_routing::{
     Asn, Bogons, Origin, Peer, Prefix,
     decode::{json, mrt::Records, ris_live},
+    organisations::Organisations,
+    relations::Relations,
     roa::Vrps,
     wire,
 };
@@ -240,6 +242,24 @@ fn lists_of_vrps_never_panic() {
     fuzz(&corpus, |bytes| {
         if let Ok(vrps) = Vrps::from_json(bytes) {
             let _ = vrps.validate(&asked, &Origin::As(Asn(64_496)));
+        }
+    });
+}
+
+#[test]
+fn lists_of_relations_and_organisations_never_panic() {
+    let corpus = [
+        "# x\n64496|64497|-1\n64497|64498|0|bgp\n1|2|3\n",
+        "{\"asn\":\"1\",\"organizationId\":\"A\",\"type\":\"ASN\"}\n{\"type\":\"Organization\"}\n",
+    ]
+    .map(|text| text.as_bytes().to_vec());
+    let path = [64_496, 64_497, 64_498].map(Asn);
+    fuzz(&corpus, |bytes| {
+        if let Ok(relations) = Relations::parse(bytes) {
+            let _ = relations.leaker(path.into_iter());
+        }
+        if let Ok(organisations) = Organisations::parse(bytes) {
+            let _ = organisations.are_siblings(path[0], path[1]);
         }
     });
 }

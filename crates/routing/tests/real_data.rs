@@ -16,12 +16,14 @@ use std::{
 };
 
 use weir_routing::{
-    Body,
+    Asn, Body,
     decode::{
         json,
         mrt::{MrtError, Records, Skipped},
         ris_live::{self, Frame},
     },
+    organisations::Organisations,
+    relations::{Relation, Relations},
     roa::Vrps,
 };
 
@@ -175,6 +177,37 @@ fn the_flat_fixtures_of_the_seed_are_read() {
     let elements: Vec<_> = updates.iter().map(|m| m.body.elements()).collect();
     assert_eq!(elements, [1, 1, 1]);
     assert_eq!(updates[0].event_time_us, 1_704_067_200_000_000);
+}
+
+#[test]
+fn real_lists_of_relations_and_organisations_are_read() {
+    let Some(folder) = data() else { return };
+    let read = |name: &str| {
+        let mut text = Vec::new();
+        open(&folder.join(name)).read_to_end(&mut text).unwrap();
+        text
+    };
+    for name in ["full", "whole"] {
+        let text = read(&format!("asrel/thunderwolf_{name}-internet-rel.txt.gz"));
+        let relations = Relations::parse(&text).unwrap();
+        // Level 3 sells to MIT.
+        assert_eq!(
+            relations.of(Asn(3), Asn(3_356)),
+            Some(Relation::Provider),
+            "{name}"
+        );
+    }
+    for (name, one, other) in [("20080402", 1_785, 15_270), ("20211001", 3_356, 3_549)] {
+        let text = read(&format!("as2org/{name}.as-org2info.jsonl.gz"));
+        let organisations = Organisations::parse(&text).unwrap();
+        let asns: BTreeSet<String> = text
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
+            .filter_map(|line| line["asn"].as_str().map(str::to_owned))
+            .collect();
+        assert_eq!(organisations.len(), asns.len(), "{name}");
+        assert!(organisations.are_siblings(Asn(one), Asn(other)), "{name}");
+    }
 }
 
 #[test]

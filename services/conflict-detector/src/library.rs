@@ -1,16 +1,16 @@
 //! Contents of the knowledge that the log names, read once for all tasks of a process.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
-use weir_conflicts::{Detector, knowledge::Content, record::Knowledge};
+use weir_conflicts::{Detector, record::Knowledge};
 use weir_eventlog::Assignment;
 use weir_lifecycle::causes;
 use weir_objects::{
     Objects, ObjectsError,
     knowledge::{self, KnowledgeError},
 };
-use weir_routing::roa::RoaError;
+use weir_routing::knowledge::{Content, ContentError, Kind};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ pub(crate) enum LibraryError {
         /// What it is about.
         kind: String,
         /// What is wrong.
-        source: RoaError,
+        source: ContentError,
     },
     /// It is not there, though the log names it.
     #[error(
@@ -66,8 +66,8 @@ pub(crate) struct Library {
 struct Shelf {
     /// Opened for the first record that names a content.
     objects: Option<Objects>,
-    /// What was read last: every partition asks for the same.
-    last: Option<(Knowledge, Content)>,
+    /// What was read last, with its hash: every partition asks for the same.
+    last: BTreeMap<Kind, (Vec<u8>, Content)>,
 }
 
 impl Library {
@@ -113,9 +113,12 @@ impl Library {
 
     /// The content; `None` = this version knows no such kind.
     pub(crate) fn get(&self, named: &Knowledge) -> Result<Option<Content>, LibraryError> {
+        let Some(kind) = Kind::from_name(&named.kind) else {
+            return Ok(None);
+        };
         let mut shelf = self.shelf.lock();
-        if let Some((known, content)) = &shelf.last
-            && (&known.kind, &known.content_hash) == (&named.kind, &named.content_hash)
+        if let Some((hash, content)) = shelf.last.get(&kind)
+            && *hash == named.content_hash
         {
             return Ok(Some(content.clone()));
         }
@@ -135,12 +138,13 @@ impl Library {
             Err(KnowledgeError::Objects(error)) => return Err(error.into()),
             Err(damaged) => return Err(LibraryError::Damaged(damaged)),
         };
-        let content = Content::read(&named.kind, &bytes);
+        let content = kind.read(&bytes);
         let content = content.map_err(|source| LibraryError::Unreadable {
             kind: named.kind.clone(),
             source,
         })?;
-        shelf.last = content.clone().map(|content| (named.clone(), content));
-        Ok(content)
+        let last = (named.content_hash.clone(), content.clone());
+        shelf.last.insert(kind, last);
+        Ok(Some(content))
     }
 }

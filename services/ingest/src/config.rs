@@ -47,6 +47,10 @@ impl Default for Config {
 pub struct Knowledge {
     /// VRPs, as the JSON that rpki-client, Routinator and StayRTR write; absent = none.
     pub vrps: Option<PathBuf>,
+    /// Who buys transit from whom, as CAIDA's serial-1 and serial-2; absent = nobody knows.
+    pub relations: Option<PathBuf>,
+    /// Which networks belong together, as CAIDA's AS-to-organisation JSON lines; absent = nobody knows.
+    pub organisations: Option<PathBuf>,
     /// Between two looks whether a file has changed. A source with an end looks once.
     pub look_seconds: u64,
     /// Where contents are kept for the tasks that judge by them; set by who composes ingest.
@@ -58,9 +62,20 @@ impl Default for Knowledge {
     fn default() -> Self {
         Self {
             vrps: None,
+            relations: None,
+            organisations: None,
             look_seconds: 60,
             store: weir_objects::Config::default(),
         }
+    }
+}
+
+impl Knowledge {
+    /// True when any file is named.
+    #[must_use]
+    pub fn names_any(&self) -> bool {
+        let files = [&self.vrps, &self.relations, &self.organisations];
+        files.into_iter().any(Option::is_some)
     }
 }
 

@@ -80,7 +80,7 @@ fn task(
     open: impl FnMut(&Lane) -> Result<Entries, input::InputError> + Send + 'static,
 ) -> Result<Task, StartError> {
     let knowledge = knowledge::fingerprint(&context.config.knowledge)?;
-    let input = fingerprint(&lanes, knowledge);
+    let input = fingerprint(&lanes, &knowledge);
     let progress = match context.store.load()? {
         Some(progress) => {
             progress.check(&input, &context.log)?;
@@ -114,7 +114,7 @@ fn run(
     lanes: &[Lane],
     open: impl FnMut(&Lane) -> Result<Entries, input::InputError>,
 ) -> Result<Outcome, RunError> {
-    if batches.context.config.knowledge.vrps.is_some() {
+    if batches.context.config.knowledge.names_any() {
         // First it is remembered what the input is: knowledge is a part of it.
         batches.settle(false)?;
         knowledge::bring_once(&batches.context)?;
@@ -130,7 +130,7 @@ fn run(
 
 /// Names, collectors, sizes and what they are judged by: what makes two inputs the same for the purpose of
 /// resuming.
-fn fingerprint(lanes: &[Lane], knowledge: Option<[u8; 32]>) -> String {
+fn fingerprint(lanes: &[Lane], knowledge: &[[u8; 32]]) -> String {
     use std::fmt::Write as _;
     let mut hash = Sha256::new();
     for lane in lanes {
@@ -143,7 +143,7 @@ fn fingerprint(lanes: &[Lane], knowledge: Option<[u8; 32]>) -> String {
         hash.update(file.bytes.to_be_bytes());
         hash.update([u8::from(lane.look.is_rib)]);
     }
-    hash.update(knowledge.as_ref().map_or(&[][..], |hash| hash));
+    hash.update(knowledge.as_flattened());
     hash.finalize()
         .iter()
         .fold(String::new(), |mut text, byte| {

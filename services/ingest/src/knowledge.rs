@@ -15,14 +15,14 @@ use std::{
 use weir_eventlog::LogError;
 use weir_events::{
     time::now_us,
-    v1::{KnowledgeChanged, control::Kind},
+    v1::{KnowledgeChanged, control},
 };
 use weir_lifecycle::{Stop, causes};
 use weir_objects::{
     Objects, ObjectsError,
     knowledge::{self, KnowledgeError as StoreError},
 };
-use weir_routing::roa::{RoaError, Vrps};
+use weir_routing::knowledge::{ContentError, Kind};
 
 use crate::{
     config,
@@ -34,9 +34,6 @@ use crate::{
 /// Name of the writer of what belongs to no collector.
 const WRITER: &str = "_control";
 
-/// Kind of the only knowledge that there is so far; the detector knows it by the same name.
-const VRPS: &str = "vrps";
-
 /// Contents that no log and no checkpoint should name any more.
 const KEEP: Duration = Duration::from_secs(7 * 86_400);
 
@@ -47,27 +44,33 @@ const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug, thiserror::Error)]
 pub enum KnowledgeError {
     /// The file cannot be read.
-    #[error("cannot read the VRPs in {path}")]
+    #[error("cannot read the {what} in {path}")]
     Unreadable {
+        /// Kind of knowledge.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
     /// It holds something else.
-    #[error("the VRPs in {path}")]
+    #[error("the {what} in {path}")]
     Unusable {
+        /// Kind of knowledge.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong, and where.
-        source: RoaError,
+        source: ContentError,
     },
-    /// It is greater than any list of VRPs.
+    /// It is greater than any such list.
     #[error(
-        "the VRPs in {path}: {bytes} bytes are more than the {} that are read",
+        "the {what} in {path}: {bytes} bytes are more than the {} that are read",
         knowledge::MAX_BYTES
     )]
     TooLarge {
+        /// Kind of knowledge.
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// Its size.
@@ -90,37 +93,84 @@ pub enum KnowledgeError {
     Thread(io::Error),
 }
 
-/// A list of VRPs that was read and found to be one.
+/// A file of knowledge that the settings name.
+struct Source {
+    kind: Kind,
+    path: PathBuf,
+    /// When the file had changed at the last look.
+    seen: Option<SystemTime>,
+    /// Hash and age of what was brought last.
+    brought: Option<([u8; 32], i64)>,
+}
+
+/// What a file was found to hold.
 struct Found {
     content: Vec<u8>,
     hash: [u8; 32],
     as_of_us: i64,
 }
 
-fn read(path: &Path) -> Result<Found, KnowledgeError> {
-    let unreadable = |source| KnowledgeError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    let file = fs::metadata(path).map_err(unreadable)?;
-    if file.len() > knowledge::MAX_BYTES {
-        return Err(KnowledgeError::TooLarge {
-            path: path.to_owned(),
-            bytes: file.len(),
-        });
+impl Source {
+    fn all(config: &config::Knowledge) -> Vec<Self> {
+        let named = |kind| match kind {
+            Kind::Vrps => &config.vrps,
+            Kind::Relations => &config.relations,
+            Kind::Organisations => &config.organisations,
+        };
+        let of_kind = |kind| {
+            named(kind).clone().map(|path| Self {
+                kind,
+                path,
+                seen: None,
+                brought: None,
+            })
+        };
+        Kind::ALL.into_iter().filter_map(of_kind).collect()
     }
-    let content = fs::read(path).map_err(unreadable)?;
-    let vrps = Vrps::from_json(&content).map_err(|source| KnowledgeError::Unusable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let as_of_us = Vrps::made_at_us(&content).unwrap_or_else(|| changed_us(&file));
-    tracing::info!(path = %path.display(), vrps = vrps.len(), "read VRPs");
-    Ok(Found {
-        hash: knowledge::hash(&content),
-        content,
-        as_of_us,
-    })
+
+    /// Reads the file, which must hold what its kind says.
+    fn read(&self) -> Result<Found, KnowledgeError> {
+        let (what, path) = (self.kind.name(), &self.path);
+        let unreadable = |source| KnowledgeError::Unreadable {
+            what,
+            path: path.clone(),
+            source,
+        };
+        let file = fs::metadata(path).map_err(unreadable)?;
+        if file.len() > knowledge::MAX_BYTES {
+            return Err(KnowledgeError::TooLarge {
+                what,
+                path: path.clone(),
+                bytes: file.len(),
+            });
+        }
+        let content = fs::read(path).map_err(unreadable)?;
+        let read = self.kind.read(&content);
+        let read = read.map_err(|source| KnowledgeError::Unusable {
+            what,
+            path: path.clone(),
+            source,
+        })?;
+        tracing::info!(what, path = %path.display(), entries = read.len(), "read knowledge");
+        let made_at = self.kind.made_at_us(&content);
+        Ok(Found {
+            hash: knowledge::hash(&content),
+            as_of_us: made_at.unwrap_or_else(|| changed_us(&file)),
+            content,
+        })
+    }
+
+    /// True when the file is another one than at the last look, or cannot be looked at.
+    fn has_changed(&mut self) -> bool {
+        let now = changed(&self.path);
+        let same = now.is_some() && now == self.seen;
+        self.seen = now;
+        !same
+    }
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|file| file.modified()).ok()
 }
 
 fn changed_us(file: &fs::Metadata) -> i64 {
@@ -129,57 +179,79 @@ fn changed_us(file: &fs::Metadata) -> i64 {
     changed.map_or(0, |at| i64::try_from(at.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// Brings one file, again and again.
+/// Brings what the settings name.
 struct Bringer {
-    path: PathBuf,
+    sources: Vec<Source>,
     objects: Objects,
     outlet: Outlet,
     writer: Writer,
-    /// What was brought last.
-    hash: [u8; 32],
-    as_of_us: i64,
 }
 
 impl Bringer {
-    fn bring(&mut self, found: &Found, at_us: i64) -> Result<(), KnowledgeError> {
-        knowledge::put(&self.objects, VRPS, &found.content)?;
-        let changed = KnowledgeChanged {
-            kind: VRPS.to_owned(),
+    fn start(context: &Context, epoch: u64) -> Result<Self, KnowledgeError> {
+        let config = &context.config;
+        Ok(Self {
+            sources: Source::all(&config.knowledge),
+            objects: Objects::prepare(&config.knowledge.store)?,
+            outlet: Outlet::new(context.publisher.clone()),
+            writer: Writer::new(WRITER, epoch, config.synthetic),
+        })
+    }
+
+    /// Brings what the source at this index holds, unless that was brought already. `at_us`: the event time of
+    /// the record; `None` = when the content was made.
+    fn bring(&mut self, index: usize, at_us: Option<i64>) -> Result<(), KnowledgeError> {
+        let Some(source) = self.sources.get_mut(index) else {
+            return Ok(());
+        };
+        source.seen = changed(&source.path);
+        let found = source.read()?;
+        let (kind, brought) = (source.kind.name(), (found.hash, found.as_of_us));
+        if source.brought == Some(brought) {
+            return Ok(());
+        }
+        knowledge::put(&self.objects, kind, &found.content)?;
+        let changed = control::Kind::KnowledgeChanged(KnowledgeChanged {
+            kind: kind.to_owned(),
             content_hash: found.hash.to_vec(),
             as_of_us: found.as_of_us,
-        };
-        let kind = Kind::KnowledgeChanged(changed);
+        });
+        let at_us = at_us.unwrap_or(found.as_of_us);
         self.writer
-            .control(&mut self.outlet, kind, at_us, now_us())?;
-        (self.hash, self.as_of_us) = (found.hash, found.as_of_us);
-        metrics::gauge!("weir_knowledge_as_of_seconds", "kind" => VRPS)
+            .control(&mut self.outlet, changed, at_us, now_us())?;
+        source.brought = Some(brought);
+        metrics::gauge!("weir_knowledge_as_of_seconds", "kind" => kind)
             .set(found.as_of_us as f64 / 1e6);
         Ok(())
     }
 
-    fn look(&mut self) -> Result<(), KnowledgeError> {
-        let found = read(&self.path)?;
-        if (found.hash, found.as_of_us) != (self.hash, self.as_of_us) {
-            self.bring(&found, now_us())?;
-            self.outlet.flush(DELIVERED_WITHIN)?;
-            knowledge::prune(&self.objects, VRPS, KEEP, &self.hash)?;
+    /// Brings a file that has changed.
+    fn look(&mut self, index: usize) -> Result<(), KnowledgeError> {
+        self.bring(index, Some(now_us()))?;
+        self.outlet.flush(DELIVERED_WITHIN)?;
+        if let Some(Source {
+            kind,
+            brought: Some((hash, _)),
+            ..
+        }) = self.sources.get(index)
+        {
+            knowledge::prune(&self.objects, kind.name(), KEEP, hash)?;
         }
         Ok(())
     }
 
     /// Until told to stop: a file that has changed is read and brought.
     fn keep_looking(mut self, every: Duration, stop: &Stop) {
-        let changed = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).ok();
-        let mut seen = changed(&self.path);
         while !stop.wait(every) {
-            let now = changed(&self.path);
-            if now == seen && now.is_some() {
-                continue;
-            }
-            match self.look() {
-                Ok(()) => {}
-                Err(error) => {
-                    metrics::counter!("weir_knowledge_failures_total", "kind" => VRPS).increment(1);
+            for index in 0..self.sources.len() {
+                let Some(source) = self.sources.get_mut(index) else {
+                    continue;
+                };
+                let kind = source.kind.name();
+                if source.has_changed()
+                    && let Err(error) = self.look(index)
+                {
+                    metrics::counter!("weir_knowledge_failures_total", "kind" => kind).increment(1);
                     let error = causes(&error);
                     tracing::warn!(
                         error,
@@ -187,58 +259,37 @@ impl Bringer {
                     );
                 }
             }
-            seen = now;
         }
     }
 }
 
-/// The hash of what a source with an end is to be judged by: another one makes another input.
-pub(crate) fn fingerprint(config: &config::Knowledge) -> Result<Option<[u8; 32]>, KnowledgeError> {
-    let path = config.vrps.as_deref();
-    path.map(|path| read(path).map(|found| found.hash))
-        .transpose()
+/// Hashes of what a source with an end is to be judged by: others make another input.
+pub(crate) fn fingerprint(config: &config::Knowledge) -> Result<Vec<[u8; 32]>, KnowledgeError> {
+    let sources = Source::all(config).into_iter();
+    sources
+        .map(|source| source.read().map(|found| found.hash))
+        .collect()
 }
 
 /// Brings what the settings name before the first record of a source with an end. A run that resumes does
-/// it again, under the same number: who has it already passes it over.
+/// it again, under the same numbers: who has it already passes it over.
 pub(crate) fn bring_once(context: &Context) -> Result<(), KnowledgeError> {
-    let Some((mut bringer, found)) = bringer(context, 0)? else {
-        return Ok(());
-    };
-    bringer.bring(&found, found.as_of_us)
+    let mut bringer = Bringer::start(context, 0)?;
+    (0..bringer.sources.len()).try_for_each(|index| bringer.bring(index, None))
 }
 
 /// Brings what the settings name now, and whenever it changes, until the source is told to stop.
 pub(crate) fn keep_bringing(context: &Context) -> Result<Option<JoinHandle<()>>, KnowledgeError> {
     let config = &context.config.knowledge;
-    if config.vrps.is_none() {
+    if !config.names_any() {
         return Ok(None);
     }
     let epoch = context.store.next_writer_epoch(WRITER)?;
-    let Some((mut bringer, found)) = bringer(context, epoch)? else {
-        return Ok(None);
-    };
-    bringer.bring(&found, now_us())?;
+    let mut bringer = Bringer::start(context, epoch)?;
+    (0..bringer.sources.len()).try_for_each(|index| bringer.bring(index, Some(now_us())))?;
     let every = Duration::from_secs(config.look_seconds.max(1));
     let stop = context.stop.clone();
     let thread = std::thread::Builder::new().name("knowledge".to_owned());
     let thread = thread.spawn(move || bringer.keep_looking(every, &stop));
     thread.map(Some).map_err(KnowledgeError::Thread)
-}
-
-fn bringer(context: &Context, epoch: u64) -> Result<Option<(Bringer, Found)>, KnowledgeError> {
-    let config = &context.config.knowledge;
-    let Some(path) = config.vrps.clone() else {
-        return Ok(None);
-    };
-    let found = read(&path)?;
-    let bringer = Bringer {
-        path,
-        objects: Objects::prepare(&config.store)?,
-        outlet: Outlet::new(context.publisher.clone()),
-        writer: Writer::new(WRITER, epoch, context.config.synthetic),
-        hash: found.hash,
-        as_of_us: found.as_of_us,
-    };
-    Ok(Some((bringer, found)))
 }

@@ -29,7 +29,8 @@ pub const PROGRAM: Program = Program {
   [ingest.source] type = \"ris-live\" (default), \"files\" with paths = [..], \"watch\" with folder,
                   or \"scenario\"; speed = \"max\", \"realtime\", \"20x\" or \"20000/s\"
   [ingest]        max_in_flight, state (a folder, for this process alone)
-  [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), look_seconds
+  [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), relations and
+                  organisations (as CAIDA writes them), look_seconds
   [checkpoint_store] url = \"s3://bucket/prefix\": where detectors find what knowledge says
   [stream] [admin] [telemetry]  id, synthetic, data (a folder); listen; log_format, log_filter",
     admin_port: 9101,

@@ -119,6 +119,12 @@ pub(crate) struct ReplayArguments {
     /// before the input, they raise nothing: see `vrps_stale_after_s`.
     #[arg(long, value_name = "FILE")]
     pub(crate) vrps: Option<PathBuf>,
+    /// Who buys transit from whom (CAIDA's AS relationships): finds route leaks, knows customers.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) relations: Option<PathBuf>,
+    /// Which networks belong together (CAIDA's AS-to-organisation JSON lines): knows siblings.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) organisations: Option<PathBuf>,
     /// max, realtime, 20x (times event time) or 20000/s (elements per second).
     #[arg(long, value_name = "SPEED", default_value = "max")]
     pub(crate) speed: weir_ingest::Speed,

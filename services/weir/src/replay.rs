@@ -41,14 +41,28 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     stop.on_signals().map_err(Failure::broken)?;
     let collector = arguments.collector.as_deref();
     let mut settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
-    if let Some(vrps) = &arguments.vrps {
-        settings.ingest.knowledge.vrps = Some(vrps.clone());
+    let knowledge = &mut settings.ingest.knowledge;
+    for (asked, named) in [
+        (&arguments.vrps, &mut knowledge.vrps),
+        (&arguments.relations, &mut knowledge.relations),
+        (&arguments.organisations, &mut knowledge.organisations),
+    ] {
+        *named = asked.clone().or(named.take());
     }
+    let knowledge: Vec<_> = [
+        &knowledge.vrps,
+        &knowledge.relations,
+        &knowledge.organisations,
+    ]
+    .into_iter()
+    .flatten()
+    .cloned()
+    .collect();
     let (stream, memory) = Stream::of_replay(
         &arguments.data,
         &arguments.paths,
         &arguments.rib,
-        settings.ingest.knowledge.vrps.as_slice(),
+        &knowledge,
         collector,
     )
     .map_err(Failure::unusable)?;

@@ -45,7 +45,7 @@ struct Input {
 enum Role {
     Updates,
     Rib,
-    Vrps,
+    Knowledge,
 }
 
 impl Stream {
@@ -64,14 +64,14 @@ impl Stream {
         data: &Path,
         paths: &[PathBuf],
         ribs: &[PathBuf],
-        vrps: &[PathBuf],
+        knowledge: &[PathBuf],
         collector: Option<&str>,
     ) -> io::Result<(Self, Memory)> {
         let mut inputs = Vec::new();
         let roles = [
             (Role::Updates, paths),
             (Role::Rib, ribs),
-            (Role::Vrps, vrps),
+            (Role::Knowledge, knowledge),
         ];
         for (role, paths) in roles {
             for path in paths {

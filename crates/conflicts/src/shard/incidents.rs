@@ -12,7 +12,6 @@ use super::{
     weighing::{is_allowed, join, weigh},
 };
 use crate::{
-    facts::PathFacts,
     incident::{
         Change, EndReason, Evidence, Incident, Key, Kind, Role, State, Transition, insert_sorted,
         reason,
@@ -143,10 +142,7 @@ impl Shard {
         for route in entry.routes.iter() {
             if only.is_some_and(|slot| slot != route.slot)
                 || peers.freshness(route.slot, route.generation) != Freshness::Fresh
-                || !table
-                    .paths
-                    .facts(route.path)
-                    .is_some_and(|f| matches(key, f))
+                || !table.is_of(key, route.path, ground.known)
             {
                 continue;
             }
@@ -192,7 +188,7 @@ impl Shard {
             sight.expected_left |= origins
                 .iter()
                 .any(|asn| incident.expected_origins.contains(asn));
-            let matching = matches(key, facts);
+            let matching = self.table.is_of(key, path, ground.known);
             sight.any_left |= matching;
             if freshness == Freshness::Stale {
                 continue;
@@ -353,10 +349,7 @@ impl Shard {
             closed.gone = !table.entries.get(&prefix).is_some_and(|entry| {
                 entry.routes.iter().any(|route| {
                     peers.freshness(route.slot, route.generation) != Freshness::Expired
-                        && table
-                            .paths
-                            .facts(route.path)
-                            .is_some_and(|f| matches(*key, f))
+                        && table.is_of(*key, route.path, ground.known)
                 })
             });
         }
@@ -409,10 +402,7 @@ impl Shard {
             let held = |entry: &Entry| {
                 entry.routes.iter().any(|route| {
                     peers.freshness(route.slot, route.generation) != Freshness::Expired
-                        && table
-                            .paths
-                            .facts(route.path)
-                            .is_some_and(|f| matches(*key, f))
+                        && table.is_of(*key, route.path, ground.known)
                 })
             };
             recent || (faded && table.entries.get(&key.prefix).is_some_and(held))
@@ -442,11 +432,6 @@ fn lowest(prefix: Prefix) -> Key {
         role: Role::Origin,
         suspect: Asn(0),
     }
-}
-
-/// True when a route of this path is one of the incident's.
-fn matches(key: Key, facts: &PathFacts) -> bool {
-    facts.who(key.role) == Some(key.suspect)
 }
 
 fn opened(key: Key, finding: &Finding, at: i64) -> Incident {

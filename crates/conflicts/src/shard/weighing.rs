@@ -1,11 +1,11 @@
-//! How bad an incident is: what its routes say, weighed against what ROAs say of the suspect.
+//! How bad an incident is: what its routes say, weighed against what others say of the suspect.
 
-use weir_routing::{Origin, roa::Validity};
+use weir_routing::{Origin, relations::Relation, roa::Validity};
 
 use super::{Cause, Ground, Live, Shard};
 use crate::{
     incident::{EndReason, Incident, Key, Role, Severity, Transition, insert_sorted, reason},
-    knowledge::Rpki,
+    knowledge::{Known, Rpki},
     rule::Finding,
 };
 
@@ -17,13 +17,18 @@ impl Shard {
         cause: Cause<'_>,
         out: &mut Vec<Transition>,
     ) {
-        let roles = [Role::Origin, Role::PartOrigin, Role::InvalidOrigin];
+        let roles = [
+            Role::Origin,
+            Role::PartOrigin,
+            Role::InvalidOrigin,
+            Role::LeakingHop,
+        ];
         let rests = |key: &&Key| roles.contains(&key.role);
         let keys: Vec<Key> = self.open.keys().filter(rests).copied().collect();
         for key in keys {
             let live = self.open.get_mut(&key);
             let changed = live.is_some_and(|live| weigh(live, ground));
-            self.settle(key, None, changed, EndReason::Unknown, ground, cause, out);
+            self.settle(key, None, changed, EndReason::Explained, ground, cause, out);
         }
     }
 }
@@ -45,41 +50,70 @@ pub(super) fn is_allowed(incident: &Incident, ground: Ground<'_>) -> bool {
     matches!(rpki, Rpki::Judged(_)) && !rpki.is_invalid()
 }
 
-/// What ROAs say of the suspect, weighed against what its routes say: who may originate a prefix is no
-/// stranger to it. VRPs that went stale take nothing back. True when that changed anything.
-pub(super) fn weigh(live: &mut Live, ground: Ground<'_>) -> bool {
-    const SAID: [&str; 3] = [reason::RPKI_VALID, reason::RPKI_INVALID, reason::VRPS_STALE];
-    let Live {
-        incident, worst, ..
-    } = live;
-    let mut changed = false;
-    if matches!(incident.kind.role(), Role::Origin | Role::PartOrigin) {
-        let known = incident.reasons.iter().any(|why| SAID.contains(why));
-        let says = match rpki(incident, ground) {
-            Rpki::Judged(Validity::Valid) => Some(reason::RPKI_VALID),
-            Rpki::Judged(Validity::Invalid(_)) => Some(reason::RPKI_INVALID),
-            Rpki::Stale if !known => Some(reason::VRPS_STALE),
-            _ => None,
-        };
-        if !matches!(rpki(incident, ground), Rpki::Stale | Rpki::Unknown) {
-            let before = incident.reasons.len();
-            incident
-                .reasons
-                .retain(|why| !SAID.contains(why) || Some(*why) == says);
-            changed |= incident.reasons.len() != before;
-        }
-        if let Some(why) = says {
-            changed |= insert_sorted(&mut incident.reasons, why);
+/// What others say of the suspect.
+const SAID: [&str; 6] = [
+    reason::RPKI_VALID,
+    reason::RPKI_INVALID,
+    reason::VRPS_STALE,
+    reason::SIBLING,
+    reason::CUSTOMER_OF_VICTIM,
+    reason::PROVIDER_OF_VICTIM,
+];
+
+/// What ROAs say of the suspect. VRPs that went stale take nothing back.
+fn by_roas(incident: &Incident, ground: Ground<'_>) -> Option<&'static str> {
+    let said = |why: &&&str| incident.reasons.contains(*why);
+    match rpki(incident, ground) {
+        Rpki::Judged(Validity::Valid) => Some(reason::RPKI_VALID),
+        Rpki::Judged(Validity::Invalid(_)) => Some(reason::RPKI_INVALID),
+        Rpki::Judged(Validity::NotFound) | Rpki::Unknown => None,
+        Rpki::Stale => {
+            let before = SAID.iter().take(2).find(said).copied();
+            Some(before.unwrap_or(reason::VRPS_STALE))
         }
     }
-    let severity = if incident.reasons.contains(&reason::RPKI_VALID) {
+}
+
+/// What the suspect is to the victims.
+fn by_relation(incident: &Incident, known: &Known) -> Option<&'static str> {
+    let suspect = incident.suspect;
+    let victims = || incident.victims.iter().copied();
+    let relation = || victims().find_map(|victim| known.relation(victim, suspect));
+    if victims().any(|victim| known.are_siblings(victim, suspect)) {
+        return Some(reason::SIBLING);
+    }
+    match relation() {
+        Some(Relation::Customer) => Some(reason::CUSTOMER_OF_VICTIM),
+        Some(Relation::Provider) => Some(reason::PROVIDER_OF_VICTIM),
+        Some(Relation::Peer | Relation::Sibling) | None => None,
+    }
+}
+
+/// What others say of the suspect, weighed against what its routes say: who may originate a prefix, or belongs
+/// to who may, is no stranger to it. True when that changed anything.
+pub(super) fn weigh(live: &mut Live, ground: Ground<'_>) -> bool {
+    let before = (live.incident.severity, live.incident.reasons.clone());
+    let incident = &mut live.incident;
+    if matches!(incident.kind.role(), Role::Origin | Role::PartOrigin) {
+        let says = [
+            by_roas(incident, ground),
+            by_relation(incident, ground.known),
+        ];
+        incident.reasons.retain(|why| !SAID.contains(why));
+        for why in says.into_iter().flatten() {
+            insert_sorted(&mut incident.reasons, why);
+        }
+    }
+    let is = |why: &str| incident.reasons.contains(&why);
+    let most = if is(reason::RPKI_VALID) || is(reason::SIBLING) {
         Severity::Info
+    } else if is(reason::CUSTOMER_OF_VICTIM) || is(reason::PROVIDER_OF_VICTIM) {
+        Severity::Low
     } else {
-        *worst
+        Severity::Critical
     };
-    changed |= severity != incident.severity;
-    incident.severity = severity;
-    changed
+    incident.severity = live.worst.min(most);
+    before != (live.incident.severity, live.incident.reasons.clone())
 }
 
 /// Another route of the same incident: the worse severity stands, unless there was no baseline or

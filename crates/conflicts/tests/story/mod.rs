@@ -11,11 +11,15 @@ use std::sync::Arc;
 use weir_conflicts::{
     Applied, Detector, Incident, Record, Thresholds, Transition,
     incident::{Change, State},
-    knowledge::{Content, VRPS},
     record::{Body, Control, Knowledge},
 };
 use weir_events::position::{TopicEpoch, WriterSeq};
-use weir_routing::{Asn, Bogons, Community, PathAttributes, Peer, Update, roa::Vrp, wire::Routes};
+use weir_routing::{
+    Asn, Bogons, Community, PathAttributes, Peer, Update,
+    knowledge::{Content, Kind},
+    roa::Vrp,
+    wire::Routes,
+};
 
 pub(crate) const MINUTE: i64 = 60_000_000;
 pub(crate) const HOUR: i64 = 60 * MINUTE;
@@ -49,23 +53,47 @@ pub(crate) const ROAS: [&[(&str, u8, u32)]; 3] = [
     &[],
 ];
 
-/// Says that a set of [`ROAS`] holds.
-pub(crate) fn roas(index: usize, as_of_us: i64) -> Knowledge {
+/// Lists of relations, named in the same way: 64501 and 64502 are peers, 64509 buys from both; in the first list
+/// 64510 buys from 64500.
+pub(crate) const RELATIONS: [&str; 2] = [
+    "64501|64502|0\n64501|64509|-1\n64502|64509|-1\n64500|64510|-1\n",
+    "64501|64502|-1\n64509|64501|-1\n64509|64502|-1\n",
+];
+
+/// Lists of organisations: in the first one 64500 and 64510 are siblings.
+pub(crate) const ORGANISATIONS: [&str; 2] = [
+    "{\"type\":\"ASN\",\"asn\":\"64500\",\"organizationId\":\"A\"}\n\
+     {\"type\":\"ASN\",\"asn\":\"64510\",\"organizationId\":\"A\"}\n",
+    "{\"type\":\"ASN\",\"asn\":\"64500\",\"organizationId\":\"A\"}\n",
+];
+
+/// Says that one of [`ROAS`], [`RELATIONS`] or [`ORGANISATIONS`] holds.
+pub(crate) fn knowledge(kind: Kind, index: usize, as_of_us: i64) -> Knowledge {
     Knowledge {
-        kind: VRPS.to_owned(),
-        content_hash: index.to_be_bytes().to_vec(),
+        kind: kind.name().to_owned(),
+        content_hash: format!("{}-{index}", kind.name()).into_bytes(),
         as_of_us,
     }
 }
 
 fn content(knowledge: &Knowledge) -> Content {
-    let index = usize::from_be_bytes(knowledge.content_hash.as_slice().try_into().unwrap());
-    let vrps = ROAS[index].iter().map(|(prefix, max_length, asn)| Vrp {
-        prefix: prefix.parse().unwrap(),
-        max_length: *max_length,
-        asn: Asn(*asn),
-    });
-    Content::Vrps(Arc::new(vrps.collect()))
+    let hash = std::str::from_utf8(&knowledge.content_hash).unwrap();
+    let (kind, index) = hash.rsplit_once('-').unwrap();
+    let index: usize = index.parse().unwrap();
+    let kind = Kind::from_name(kind).unwrap();
+    let text = match kind {
+        Kind::Vrps => {
+            let vrps = ROAS[index].iter().map(|(prefix, max_length, asn)| Vrp {
+                prefix: prefix.parse().unwrap(),
+                max_length: *max_length,
+                asn: Asn(*asn),
+            });
+            return Content::Vrps(Arc::new(vrps.collect()));
+        }
+        Kind::Relations => RELATIONS[index],
+        Kind::Organisations => ORGANISATIONS[index],
+    };
+    kind.read(text.as_bytes()).unwrap()
 }
 
 /// Gives what the detector lacks, as whoever runs it does after a restart.
@@ -156,7 +184,13 @@ impl Story {
 
     /// A set of [`ROAS`] holds, as of so long ago.
     pub(crate) fn learn(&mut self, index: usize, ago: i64) -> Vec<String> {
-        self.control(Control::KnowledgeChanged(roas(index, self.now - ago)))
+        self.learn_of(Kind::Vrps, index, ago)
+    }
+
+    /// Of this kind, the list of this index holds, as of so long ago.
+    pub(crate) fn learn_of(&mut self, kind: Kind, index: usize, ago: i64) -> Vec<String> {
+        let named = knowledge(kind, index, self.now - ago);
+        self.control(Control::KnowledgeChanged(named))
     }
 
     /// Lets time pass in one Tick.

@@ -119,6 +119,12 @@ impl<F> PathTable<F> {
         entry(&self.entries, at.0).map(|known| &known.facts)
     }
 
+    /// The path and its facts, to be worked out further.
+    pub fn with_facts_mut(&mut self, at: PathRef) -> Option<(&AsPath, &mut F)> {
+        let known = self.entries.get_mut(at.0 as usize)?.as_mut()?;
+        Some((&known.path, &mut known.facts))
+    }
+
     /// The path.
     #[must_use]
     pub fn path(&self, at: PathRef) -> Option<&AsPath> {

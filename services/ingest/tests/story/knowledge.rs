@@ -56,6 +56,7 @@ impl Story {
                 vrps: Some(self.vrps.clone()),
                 look_seconds: 1,
                 store: self.store(),
+                ..Knowledge::default()
             },
             ..Config::default()
         };

@@ -23,7 +23,8 @@ const ASTRAY: [&str; 5] = [
     "tier1-sandwich",
 ];
 /// What is untidy, and there in the thousands.
-const HYGIENE: [&str; 5] = [
+const HYGIENE: [&str; 6] = [
+    "route-leak",
     "bogon-prefix",
     "bogon-asn",
     "path-loop",

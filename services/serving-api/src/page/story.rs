@@ -28,6 +28,7 @@ pub(crate) fn headline(row: &IncidentRow) -> String {
             format!("{suspect} announces what is a default route, or too specific for everybody")
         }
         "rpki-invalid" => format!("{suspect} announces what ROAs do not allow it"),
+        "route-leak" => format!("{suspect} passes it on against its relations"),
         _ => format!("{suspect} is the suspect"),
     }
 }
@@ -82,7 +83,7 @@ fn outcome(row: &IncidentRow) -> String {
         Some(EndReason::Replaced) => "another route took the place of the conflicting one",
         Some(EndReason::BecameStable) => "its origin has been there for a day and counts as stable",
         Some(EndReason::Faded) => "nothing confirmed it for an hour",
-        Some(EndReason::Explained) => "new ROAs allow it",
+        Some(EndReason::Explained) => "new knowledge says that nothing is wrong",
         Some(EndReason::Unknown) | None => "all of its vantage points went silent, so nobody knows",
     };
     format!("It ended after {}: {why}.", span(ended - row.first_seen_us))
@@ -96,6 +97,9 @@ pub(crate) fn reason(name: &str) -> String {
         "rpki-valid" => "A ROA allows the suspect to originate it.".into(),
         "rpki-invalid" => "ROAs do not allow the suspect to originate it.".into(),
         "vrps-stale" => "The VRPs are too old to say whether ROAs allow it.".into(),
+        "sibling-of-victim" => "One organisation holds the suspect and a victim.".into(),
+        "customer-of-victim" => "The suspect buys transit from a victim.".into(),
+        "provider-of-victim" => "The suspect sells transit to a victim.".into(),
         "roa-names-others" => "Its ROAs name other networks.".into(),
         "roa-allows-shorter" => "A ROA names the origin, but for shorter prefixes.".into(),
         "roa-of-as0" => "A ROA of AS0 says that nobody may originate it.".into(),

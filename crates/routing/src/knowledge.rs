@@ -1,0 +1,116 @@
+//! Kinds of knowledge: what others say of prefixes and networks, and how each is written.
+
+use std::sync::Arc;
+
+use crate::{
+    organisations::{Organisations, OrganisationsError},
+    relations::{Relations, RelationsError},
+    roa::{RoaError, Vrps},
+};
+
+/// A kind of knowledge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Who may originate what: validated ROA payloads.
+    Vrps,
+    /// Who buys transit from whom.
+    Relations,
+    /// Which networks belong together.
+    Organisations,
+}
+
+/// A content that was read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// As [`Kind::Vrps`].
+    Vrps(Arc<Vrps>),
+    /// As [`Kind::Relations`].
+    Relations(Arc<Relations>),
+    /// As [`Kind::Organisations`].
+    Organisations(Arc<Organisations>),
+}
+
+/// Bytes that are no content of their kind: what is wrong, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum ContentError {
+    /// No VRPs.
+    #[error(transparent)]
+    Vrps(#[from] RoaError),
+    /// No relations.
+    #[error(transparent)]
+    Relations(#[from] RelationsError),
+    /// No organisations.
+    #[error(transparent)]
+    Organisations(#[from] OrganisationsError),
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Vrps, Self::Relations, Self::Organisations];
+
+    /// Its name in the log, among objects and in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vrps => "vrps",
+            Self::Relations => "relations",
+            Self::Organisations => "organisations",
+        }
+    }
+
+    /// The kind of this name; `None` = this version knows no such kind.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// Reads a content.
+    ///
+    /// # Errors
+    /// When the bytes are none: nothing is read of them then.
+    pub fn read(self, content: &[u8]) -> Result<Content, ContentError> {
+        Ok(match self {
+            Self::Vrps => Content::Vrps(Arc::new(Vrps::from_json(content)?)),
+            Self::Relations => Content::Relations(Arc::new(Relations::parse(content)?)),
+            Self::Organisations => Content::Organisations(Arc::new(Organisations::parse(content)?)),
+        })
+    }
+
+    /// When the content was made, by its own words: microseconds since the Unix epoch; `None` when it does not
+    /// say.
+    #[must_use]
+    pub fn made_at_us(self, content: &[u8]) -> Option<i64> {
+        match self {
+            Self::Vrps => Vrps::made_at_us(content),
+            Self::Relations | Self::Organisations => None,
+        }
+    }
+}
+
+impl Content {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Vrps(_) => Kind::Vrps,
+            Self::Relations(_) => Kind::Relations,
+            Self::Organisations(_) => Kind::Organisations,
+        }
+    }
+
+    /// How many entries it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Vrps(of) => of.len(),
+            Self::Relations(of) => of.len(),
+            Self::Organisations(of) => of.len(),
+        }
+    }
+
+    /// True when it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
