@@ -62,7 +62,7 @@ const PACED: &str = "4000/s";
 /// A replay of the load with its state in `data`.
 pub(crate) fn replay(load: &Path, data: &Path, speed: &str) -> Command {
     let path = |name: &str| data.join(name).display().to_string();
-    let mut command = program::weir([
+    let mut command = program::patient_weir([
         "replay",
         &load.join("input").display().to_string(),
         "--vrps",

@@ -55,7 +55,18 @@ pub(crate) fn binary() -> &'static Path {
 
 /// `weir` with these arguments, quiet, with none of the caller's settings.
 pub(crate) fn weir<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = Command::new(binary());
+    quiet(Command::new(binary()), arguments)
+}
+
+/// The same, behind everybody else: it only computes, while real engines that do not get a turn are taken for
+/// dead.
+pub(crate) fn patient_weir<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "15"]).arg(binary());
+    quiet(command, arguments)
+}
+
+fn quiet<'a>(mut command: Command, arguments: impl IntoIterator<Item = &'a str>) -> Command {
     command
         .args(arguments)
         .env("RUST_LOG", "warn")

@@ -106,7 +106,7 @@ impl Site {
         let text = format!(
             "[stream]\nid = \"{name}\"\ndata = {:?}\n[kafka]\nbootstrap_servers = \"{}\"\n\
              [record_store]\nurl = \"{}\"\nconnect_timeout_ms = 30000\n[online_store]\nurl = \"{}\"\nkey_prefix = \"{name}\"\n\
-             [metric_store]\nurl = \"{}/{}\"\n[offline_store]\n{}[checkpoint_store]\n{}\
+             [metric_store]\nurl = \"{}/{}\"\nconnect_timeout_ms = 60000\nrequest_timeout_ms = 60000\n[offline_store]\n{}[checkpoint_store]\n{}\
              [conflict_detector]\nbogons = {:?}\ncheckpoint_seconds = 5\n\
              [feature_materializer]\nhistory_idle_ms = 100\n\
              [serving_api]\nlisten = \"127.0.0.1:0\"\ngrpc = \"127.0.0.1:0\"\n\
