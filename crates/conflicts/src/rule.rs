@@ -126,6 +126,10 @@ pub trait Rule: Send + Sync {
     /// The kind of its findings, which names it.
     fn kind(&self) -> Kind;
 
+    /// How bad its findings are where nothing makes them milder or worse: the first word on severity in its row
+    /// of `docs/rules.md`.
+    fn severity(&self) -> Severity;
+
     /// Pushes at most one finding.
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>);
 

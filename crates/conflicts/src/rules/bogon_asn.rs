@@ -15,8 +15,12 @@ impl Rule for BogonAsn {
         Kind::BogonAsn
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Low
+    }
+
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         let Some(bogon) = view.bogon_asn else { return };
-        findings.push(Finding::of_hop(self.kind(), Severity::Low, bogon));
+        findings.push(Finding::of_hop(self.kind(), self.severity(), bogon));
     }
 }

@@ -15,12 +15,16 @@ impl Rule for BogonPrefix {
         Kind::BogonPrefix
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Medium
+    }
+
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         let Some(origin) = view.origin else { return };
         let Some(listed) = view.bogons.covering(&view.prefix) else {
             return;
         };
-        let mut finding = Finding::of_origin(self.kind(), Severity::Medium, origin);
+        let mut finding = Finding::of_origin(self.kind(), self.severity(), origin);
         finding.covering = Some(listed);
         findings.push(finding);
     }

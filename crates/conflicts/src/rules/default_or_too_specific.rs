@@ -15,12 +15,16 @@ impl Rule for DefaultOrTooSpecific {
         Kind::DefaultOrTooSpecific
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Low
+    }
+
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         let Some(origin) = view.origin else { return };
         if !view.thresholds.is_odd_length(&view.prefix) {
             return;
         }
-        let mut finding = Finding::of_origin(self.kind(), Severity::Low, origin);
+        let mut finding = Finding::of_origin(self.kind(), self.severity(), origin);
         if view.blackhole {
             finding.severity = Severity::Info;
             finding.reasons.push(reason::BLACKHOLE);

@@ -15,6 +15,10 @@ impl Rule for LongPath {
         Kind::LongPath
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Info
+    }
+
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         let Some(stretching) = view.stretching_asn else {
             return;
@@ -22,7 +26,7 @@ impl Rule for LongPath {
         let severity = if view.path.length() > view.thresholds.overlong_path_over {
             Severity::Low
         } else {
-            Severity::Info
+            self.severity()
         };
         findings.push(Finding::of_hop(self.kind(), severity, stretching));
     }

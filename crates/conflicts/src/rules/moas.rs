@@ -15,13 +15,17 @@ impl Rule for Moas {
         Kind::Moas
     }
 
+    fn severity(&self) -> Severity {
+        Severity::High
+    }
+
     fn needs_covering(&self) -> bool {
         true
     }
 
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         if view.expected_is_visible {
-            findings.extend(stranger(self.kind(), Severity::High, view));
+            findings.extend(stranger(self.kind(), self.severity(), view));
         }
     }
 }

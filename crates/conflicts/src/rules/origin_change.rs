@@ -16,13 +16,17 @@ impl Rule for OriginChange {
         Kind::OriginChange
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Medium
+    }
+
     fn needs_covering(&self) -> bool {
         true
     }
 
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         if !view.expected_is_visible {
-            findings.extend(stranger(self.kind(), Severity::Medium, view));
+            findings.extend(stranger(self.kind(), self.severity(), view));
         }
     }
 }

@@ -15,10 +15,14 @@ impl Rule for PathLoop {
         Kind::PathLoop
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Info
+    }
+
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         let Some(looping) = view.looping_asn else {
             return;
         };
-        findings.push(Finding::of_hop(self.kind(), Severity::Info, looping));
+        findings.push(Finding::of_hop(self.kind(), self.severity(), looping));
     }
 }

@@ -16,9 +16,13 @@ impl Rule for RouteLeak {
         Kind::RouteLeak
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Low
+    }
+
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         if let Some(leaking) = view.leaking_asn {
-            findings.push(Finding::of_hop(self.kind(), Severity::Low, leaking));
+            findings.push(Finding::of_hop(self.kind(), self.severity(), leaking));
         }
     }
 }

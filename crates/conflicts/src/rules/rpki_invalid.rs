@@ -18,6 +18,10 @@ impl Rule for RpkiInvalid {
         Kind::RpkiInvalid
     }
 
+    fn severity(&self) -> Severity {
+        Severity::High
+    }
+
     fn needs_covering(&self) -> bool {
         true
     }
@@ -28,8 +32,8 @@ impl Rule for RpkiInvalid {
             return;
         };
         let (mut severity, why) = match mismatch {
-            Mismatch::Asn => (Severity::High, reason::RPKI_ASN),
-            Mismatch::As0 => (Severity::High, reason::RPKI_AS0),
+            Mismatch::Asn => (self.severity(), reason::RPKI_ASN),
+            Mismatch::As0 => (self.severity(), reason::RPKI_AS0),
             Mismatch::Length => (Severity::Low, reason::RPKI_LENGTH),
         };
         let mut reasons = vec![why];

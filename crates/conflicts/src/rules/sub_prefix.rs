@@ -18,6 +18,10 @@ impl Rule for SubPrefix {
         Kind::SubPrefix
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Critical
+    }
+
     fn needs_covering(&self) -> bool {
         true
     }
@@ -33,7 +37,8 @@ impl Rule for SubPrefix {
         if !covering.settled || covering.origins.is_empty() || covering.is_held_by(origin) {
             return;
         }
-        let (severity, why) = severity(view.path, view.blackhole, &covering.origins);
+        let why = explained(view.path, view.blackhole, &covering.origins);
+        let severity = why.map_or(self.severity(), |_| Severity::Info);
         let mut finding = Finding::of_origin(self.kind(), severity, origin);
         finding.expected.clone_from(&covering.origins);
         finding.covering = Some(covering.prefix);
@@ -46,20 +51,19 @@ impl Rule for SubPrefix {
     }
 }
 
-/// How bad one route is: critical, unless it is a blackhole or the victim stands on the path.
-fn severity(path: &AsPath, blackhole: bool, victims: &[Asn]) -> (Severity, Option<&'static str>) {
+/// Why one route is harmless: it is a blackhole, or the victim stands on the path.
+fn explained(path: &AsPath, blackhole: bool, victims: &[Asn]) -> Option<&'static str> {
     if blackhole {
-        return (Severity::Info, Some(reason::BLACKHOLE));
+        return Some(reason::BLACKHOLE);
     }
     let mut hops = path.asns().rev();
     let origin = hops.next();
     let mut before = hops.skip_while(|asn| Some(*asn) == origin);
-    let why = if before.next().is_some_and(|asn| victims.contains(&asn)) {
-        reason::CUSTOMER
+    if before.next().is_some_and(|asn| victims.contains(&asn)) {
+        Some(reason::CUSTOMER)
     } else if before.any(|asn| victims.contains(&asn)) {
-        reason::VICTIM_ON_PATH
+        Some(reason::VICTIM_ON_PATH)
     } else {
-        return (Severity::Critical, None);
-    };
-    (Severity::Info, Some(why))
+        None
+    }
 }

@@ -16,10 +16,14 @@ impl Rule for Tier1Sandwich {
         Kind::Tier1Sandwich
     }
 
+    fn severity(&self) -> Severity {
+        Severity::Medium
+    }
+
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         let Some(between) = view.sandwiched_asn else {
             return;
         };
-        findings.push(Finding::of_hop(self.kind(), Severity::Medium, between));
+        findings.push(Finding::of_hop(self.kind(), self.severity(), between));
     }
 }
