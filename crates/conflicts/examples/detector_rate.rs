@@ -2,17 +2,24 @@
 //!
 //! `cargo run --release -p weir-conflicts --example detector_rate`
 //!
-//! For 1, 10 and 100 peers: every peer's table is loaded as a RIB, then a stream of updates is
-//! applied of which most change the path and some withdraw. Wall time of one thread.
+//! For 1, 10 and 100 peers, without and with knowledge (VRPs of every prefix, relations of every link): every
+//! peer's table is loaded as a RIB, then a stream of updates is applied of which most change the path and some
+//! withdraw. Wall time of one thread.
 
 use std::{io::Write, sync::Arc, time::Instant};
 
 use weir_conflicts::{
     Detector, Record, Thresholds,
-    record::{Body, Control},
+    record::{Body, Control, Knowledge},
 };
 use weir_events::position::{TopicEpoch, WriterSeq};
-use weir_routing::{AsPath, Asn, Bogons, Nlri, PathAttributes, Peer, Prefix, Update, wire::Routes};
+use weir_routing::{
+    AsPath, Asn, Bogons, Nlri, PathAttributes, Peer, Prefix, Update,
+    knowledge::Content,
+    relations::Relations,
+    roa::{Vrp, Vrps},
+    wire::Routes,
+};
 
 const BLOCKS: u32 = 64;
 const PREFIXES_PER_BLOCK: u32 = 1_000;
@@ -20,13 +27,19 @@ const PER_UPDATE: u32 = 3;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
-    for peers in [1_u32, 10, 100] {
-        let mut detector = Detector::new(
-            TopicEpoch(1),
-            Thresholds::default(),
-            Bogons::without_documentation(),
-        );
+    let without = [1_u32, 10, 100].map(|peers| (peers, false));
+    let with = [1, 10, 100].map(|peers| (peers, true));
+    for (peers, knows) in without.into_iter().chain(with) {
+        let thresholds = Thresholds {
+            vrps_stale_after_s: u32::MAX,
+            ..Thresholds::default()
+        };
+        let bogons = Bogons::without_documentation();
+        let mut detector = Detector::new(TopicEpoch(1), thresholds, bogons);
         let mut load = Load::default();
+        if knows {
+            learn(&mut detector, &mut load, peers);
+        }
         let rib: Vec<Record> = (0..peers)
             .flat_map(|peer| (0..BLOCKS).map(move |block| (peer, block)))
             .map(|(peer, block)| load.table(peer, block))
@@ -38,12 +51,47 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let rate = f64::from(u32::try_from(elements)?) / spent;
         writeln!(
             out,
-            "{peers:>3} peers: {:>5.0} ns per element, {:>8.0} elements/s, {transitions} transitions (RIB: {seeded:.1} s)",
+            "{peers:>3} peers{}: {:>5.0} ns per element, {rate:>8.0} elements/s, {transitions} transitions (RIB: {seeded:.1} s)",
+            if knows { " and knowledge" } else { "" },
             1e9 / rate,
-            rate
         )?;
     }
     Ok(())
+}
+
+/// All prefixes have a ROA of their origin, and every link is one to a customer.
+fn learn(detector: &mut Detector, load: &mut Load, peers: u32) {
+    let origins = (0..BLOCKS).flat_map(|block| (0..PREFIXES_PER_BLOCK).map(move |n| (block, n)));
+    let vrps: Vrps = origins
+        .map(|(block, n)| Vrp {
+            prefix: nlri(block, n).prefix,
+            max_length: 24,
+            asn: Asn(5_000 + block),
+        })
+        .collect();
+    let mut links = String::new();
+    for detour in 0..200 {
+        let (upper, lower) = (2_000 + detour, 3_000 + detour / 7);
+        links.extend((0..peers).map(|peer| format!("{}|{upper}|-1\n", 1_000 + peer)));
+        links += &format!("{upper}|{lower}|-1\n");
+        links.extend((0..BLOCKS).map(|block| format!("{lower}|{}|-1\n", 5_000 + block)));
+    }
+    let relations = Relations::parse(links.as_bytes()).unwrap_or_default();
+    let contents = [
+        Content::Vrps(Arc::new(vrps)),
+        Content::Relations(Arc::new(relations)),
+    ];
+    for content in contents {
+        let kind = content.kind().name();
+        let mut named = load.record(0, Update::default());
+        named.body = Body::Control(Control::KnowledgeChanged(Knowledge {
+            kind: kind.to_owned(),
+            content_hash: kind.as_bytes().to_vec(),
+            as_of_us: named.event_time_us,
+        }));
+        detector.provide(kind.as_bytes(), content);
+        detector.apply(&named, 0, &mut Vec::new());
+    }
 }
 
 fn apply(detector: &mut Detector, records: &[Record]) -> (usize, f64) {
