@@ -16,6 +16,7 @@ const LAYERS: [(&str, &[&str]); 8] = [
             "weir-conflicts",
             "weir-windows",
             "weir-features",
+            "weir-injection",
         ],
     ),
     ("engine", &["weir-embedded", "weir-objects"]),
@@ -44,8 +45,12 @@ const LAYERS: [(&str, &[&str]); 8] = [
     ("proof", &["weir-tests", "weir-benchmarks"]),
 ];
 
-/// The one pair of siblings that may see each other: a conflict is a fact about routes.
-const EXCEPTION: (&str, &str) = ("weir-conflicts", "weir-routing");
+/// The pairs of siblings of which the first may see the second: a conflict is a fact about routes, and a planted one
+/// is made of routes. The planter knows nothing of the detector that it tries.
+const EXCEPTIONS: [(&str, &str); 2] = [
+    ("weir-conflicts", "weir-routing"),
+    ("weir-injection", "weir-routing"),
+];
 
 /// Drivers, and the only packages that may name them.
 const DRIVERS: [(&str, &[&str]); 11] = [
@@ -119,7 +124,7 @@ fn arrows_point_down_and_siblings_do_not_see_each_other() {
             continue;
         };
         assert!(
-            below < above || (from.as_str(), to.as_str()) == EXCEPTION,
+            below < above || EXCEPTIONS.contains(&(from.as_str(), to.as_str())),
             "{from} ({}) may not depend on {to} ({})",
             LAYERS[*above].0,
             LAYERS[*below].0

@@ -86,7 +86,7 @@ pub(crate) fn replay(load: &Path, data: &Path, speed: &str) -> Command {
 }
 
 pub(crate) fn finished(command: Command, data: &Path) -> Exported {
-    let output = program::finish(command);
+    let output = program::finish_in_turn(command);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{:?}: {complaint}", output.status);
     program::exported(data)
@@ -177,7 +177,7 @@ fn die_at(step: &[&str], folder: &Path) {
     for crash in step {
         let mut command = replay(folder, &data, "max");
         command.env("WEIR_CRASH_AT", crash);
-        let output = program::finish(command);
+        let output = program::finish_in_turn(command);
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(
             program::was_killed(output.status),

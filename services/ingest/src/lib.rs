@@ -37,5 +37,6 @@ pub use config::{Config, Source};
 pub use counts::Stats;
 pub use knowledge::KnowledgeError;
 pub use progress::ProgressError;
+pub use reader::messages;
 pub use run::{InputProgress, Running, StartError, StopError, start};
 pub use speed::{Speed, SpeedError};

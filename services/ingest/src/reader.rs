@@ -8,7 +8,11 @@ mod capture;
 mod json_items;
 mod source;
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use weir_events::time::rfc3339;
 use weir_routing::{Body, Message};
@@ -16,7 +20,7 @@ use weir_routing::{Body, Message};
 use crate::{
     clamp::FileClock,
     decompress::{self, BytesRead},
-    input::{InputError, InputFile},
+    input::{self, InputError, InputFile},
     merge::Timed,
     notes::Notes,
 };
@@ -222,6 +226,26 @@ impl Iterator for FileReader {
             }
         }
     }
+}
+
+/// Gives every message of these files to `hear`, with the name of its collector, file after file. What cannot be
+/// read as a message is passed over: a replay tells of it.
+///
+/// # Errors
+/// When a file cannot be opened, or there is none.
+pub fn messages(
+    paths: &[PathBuf],
+    collector: Option<&str>,
+    mut hear: impl FnMut(&str, &Message),
+) -> Result<(), InputError> {
+    for file in input::find(paths, &[], collector)? {
+        for entry in FileReader::open(&file, &BytesRead::default(), &Notes::default())? {
+            if let Item::Message(message) = &entry.item {
+                hear(&file.collector, message);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// True when reading failed because the file ends too early or its compression is damaged.

@@ -8,6 +8,7 @@ use crate::{
     config_show::ConfigCommand,
     doctor::DoctorArguments,
     export::ExportArguments,
+    inject::InjectCommand,
     pipelines::{GroupsCommand, PipelinesCommand},
     site::SiteArguments,
     topics::TopicsCommand,
@@ -60,6 +61,11 @@ pub(crate) enum Command {
         site: SiteArguments,
         #[command(subcommand)]
         command: PipelinesCommand,
+    },
+    /// Plant made-up incidents beside a stream, and score what was found of them.
+    Inject {
+        #[command(subcommand)]
+        command: InjectCommand,
     },
     /// Write what the stores hold, as a replay does.
     Export(ExportArguments),
@@ -125,6 +131,9 @@ pub(crate) struct ReplayArguments {
     /// Which networks belong together (CAIDA's AS-to-organisation JSON lines): knows siblings.
     #[arg(long, value_name = "FILE")]
     pub(crate) organisations: Option<PathBuf>,
+    /// Mark everything that is found as made up: the input is not what was observed.
+    #[arg(long)]
+    pub(crate) synthetic: bool,
     /// max, realtime, 20x (times event time) or 20000/s (elements per second).
     #[arg(long, value_name = "SPEED", default_value = "max")]
     pub(crate) speed: weir_ingest::Speed,

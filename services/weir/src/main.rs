@@ -6,6 +6,7 @@ mod compose;
 mod config_show;
 mod doctor;
 mod export;
+mod inject;
 mod migrate;
 mod pipelines;
 mod progress;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             Some(Command::Groups { site, command }) => pipelines::groups(&command, &site),
             Some(Command::Pipelines { site, command }) => pipelines::pipelines(&command, &site),
             Some(Command::Export(arguments)) => export::export(&arguments),
+            Some(Command::Inject { command }) => inject::inject(&command),
             Some(Command::Migrate { site }) => migrate::migrate(&site),
             Some(Command::Doctor(arguments)) => doctor::doctor(&arguments),
             Some(Command::Config { site, command }) => config_show::config(&command, &site),

@@ -58,7 +58,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     .flatten()
     .cloned()
     .collect();
-    let (stream, memory) = Stream::of_replay(
+    let (mut stream, memory) = Stream::of_replay(
         &arguments.data,
         &arguments.paths,
         &arguments.rib,
@@ -66,6 +66,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         collector,
     )
     .map_err(Failure::unusable)?;
+    stream.synthetic |= arguments.synthetic;
     let _traces = trace::start(&settings.telemetry, "weir").map_err(Failure::unusable)?;
     let done = stream.dir.join("summary.json");
     if done.exists() {

@@ -1,0 +1,54 @@
+//! Planted messages as frames of RIS Live, which everybody reads.
+
+use serde_json::{Value, json};
+use weir_routing::{AsPath, Segment, Update};
+
+use crate::world::VantagePoint;
+
+/// The frame of one UPDATE. It says of itself that it was made up; readers pass over what they do not know.
+#[must_use]
+pub fn frame(point: &VantagePoint, at_us: i64, update: &Update) -> Value {
+    let (collector, peer) = point;
+    let mut data = json!({
+        "timestamp": at_us as f64 / 1e6,
+        "peer": peer.address.to_string(),
+        "peer_asn": peer.asn.0.to_string(),
+        "host": collector,
+        "type": "UPDATE",
+        "synthetic": true,
+    });
+    let prefixes = |nlris: &[weir_routing::Nlri]| -> Vec<String> {
+        nlris.iter().map(|nlri| nlri.prefix.to_string()).collect()
+    };
+    if !update.withdrawn.is_empty() {
+        data["withdrawals"] = json!(prefixes(&update.withdrawn));
+    }
+    if let Some(attributes) = &update.attributes {
+        data["path"] = path(&attributes.as_path);
+        data["origin"] = json!("igp");
+        let communities = attributes.communities.iter();
+        data["community"] = communities
+            .map(|community| json!([community.asn(), community.value()]))
+            .collect();
+        data["announcements"] = json!([{
+            "next_hop": peer.address.to_string(),
+            "prefixes": prefixes(&update.announced),
+        }]);
+    }
+    json!({ "type": "ris_message", "data": data })
+}
+
+/// A list of numbers; the members of an AS_SET are a list in it.
+fn path(path: &AsPath) -> Value {
+    let mut hops = Vec::new();
+    for segment in path.segments() {
+        let asns: Vec<u32> = segment.asns().iter().map(|asn| asn.0).collect();
+        match segment {
+            Segment::Sequence(_) | Segment::ConfedSequence(_) => {
+                hops.extend(asns.into_iter().map(Value::from));
+            }
+            Segment::Set(_) | Segment::ConfedSet(_) => hops.push(asns.into()),
+        }
+    }
+    Value::Array(hops)
+}
