@@ -67,6 +67,12 @@ impl ControlShard {
         self.tick.unwrap_or(self.event_time_us)
     }
 
+    /// True when the record will not be dropped as one that was applied, or whose writer has a successor.
+    pub(crate) fn is_new(&self, record: &Record) -> bool {
+        let last = self.writers.get(record.collector.as_str());
+        last.is_none_or(|last| record.written > *last)
+    }
+
     pub(crate) fn order(&mut self, record: &Record) -> Order {
         if let Some(last) = self.writers.get_mut(record.collector.as_str()) {
             if record.written <= *last {

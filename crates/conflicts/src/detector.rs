@@ -105,7 +105,8 @@ impl Detector {
     pub fn needs<'a>(&self, record: &'a Record) -> Option<&'a Knowledge> {
         match &record.body {
             Body::Control(Control::KnowledgeChanged(knowledge)) => {
-                (!self.known.has(knowledge)).then_some(knowledge)
+                let is_new = self.control.is_new(record);
+                (is_new && !self.known.has(knowledge)).then_some(knowledge)
             }
             _ => None,
         }

@@ -93,6 +93,8 @@ impl Known {
             .clone()
             .position(|(hash, content)| *hash == knowledge.content_hash && content.kind() == kind);
         let given = at.map(|at| self.ahead.swap_remove(at).1);
+        // What was read ahead and never named is of no use any more.
+        self.ahead.retain(|(_, content)| content.kind() != kind);
         let changed = match kind {
             Kind::Vrps => hold(&mut self.vrps, knowledge, given, |content| match content {
                 Content::Vrps(of) => Some(of),
@@ -140,6 +142,12 @@ impl Known {
         }
     }
 
+    /// True when VRPs, however old, allow this origination: a set is none, though its lowest member may.
+    pub(crate) fn allows(&self, prefix: &Prefix, origin: &Origin) -> bool {
+        let vrps = self.vrps.as_ref();
+        vrps.is_some_and(|held| held.content.validate(prefix, origin) == Validity::Valid)
+    }
+
     /// Who passed the route on against the relations. Of a path with an AS_SET only what stands before it has an
     /// order.
     pub(crate) fn leaker(&self, path: &AsPath) -> Option<Asn> {
@@ -150,7 +158,11 @@ impl Known {
             Segment::Set(_) => None,
         });
         let hops: SmallVec<[Asn; 16]> = in_order.flatten().copied().collect();
-        relations.content.leaker(hops.into_iter())
+        let listed = |one, other| {
+            let listed = self.organisations.as_ref();
+            listed.is_some_and(|held| held.content.are_siblings(one, other))
+        };
+        relations.content.leaker(hops.into_iter(), listed)
     }
 
     /// True when both are known to belong to one organisation.

@@ -132,9 +132,4 @@ pub trait Rule: Send + Sync {
 
     /// Pushes at most one finding.
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>);
-
-    /// True when the rule has to know what the prefix is a part of.
-    fn needs_covering(&self) -> bool {
-        false
-    }
 }

@@ -169,8 +169,12 @@ impl Table {
             let path = self.paths.path(path);
             return path.is_some_and(|path| known.leaker(path) == Some(key.suspect));
         }
-        let facts = self.paths.facts(path);
-        facts.is_some_and(|facts| facts.who(key.role) == Some(key.suspect))
+        let Some(facts) = self.paths.facts(path) else {
+            return false;
+        };
+        let is_allowed = |origin: &Origin| known.allows(&key.prefix, origin);
+        facts.who(key.role) == Some(key.suspect)
+            && (key.role != Role::InvalidOrigin || !facts.origin.as_ref().is_some_and(is_allowed))
     }
 
     /// The nearest announced less specific in this table. What was lost by expiry counts as

@@ -194,3 +194,22 @@ fn a_sibling_is_no_stranger_and_a_customer_hardly_one() {
         ["updated moas high suspected"]
     );
 }
+
+#[test]
+fn a_set_is_not_borne_out_by_routes_of_its_member() {
+    let mut story = Story::new();
+    story.learn(0, MINUTE);
+    for n in 1..=3 {
+        story.announce(n, "10.80.0.0/20", &format!("6450{n} 64500"));
+    }
+    story.announce(4, "10.80.0.0/20", "64504 {64500}");
+    let found = story.last().clone();
+    assert_eq!(
+        (found.kind.name(), found.visible_peers),
+        ("rpki-invalid", 1)
+    );
+    assert_eq!(
+        story.withdraw(4, "10.80.0.0/20"),
+        ["ended rpki-invalid high ended withdrawn roa-names-others"]
+    );
+}

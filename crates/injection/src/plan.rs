@@ -54,15 +54,16 @@ pub struct Plan {
     pub left_out: BTreeMap<&'static str, u32>,
 }
 
-/// Plants `each` stories of every recipe; the same seed over the same world plants the same.
+/// Plants `each` stories of every recipe; the same seed over the same world plants the same. Nothing happens to
+/// what is on the list of bogons.
 #[must_use]
-pub fn plan(world: &World, each: u32, seed: u64) -> Plan {
+pub fn plan(world: &World, each: u32, seed: u64, bogons: &Bogons) -> Plan {
     let mut plan = Plan::default();
     let Some((first, last)) = world.span() else {
         return plan;
     };
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut stage = Stage::of(world, &mut dice);
+    let mut stage = Stage::of(world, &mut dice, bogons);
     let mut recipes: Vec<Recipe> = (0..each).flat_map(|_| recipes::ALL).collect();
     recipes.shuffle(&mut dice);
     let room = (last - first - LEAD_US - TAIL_US).max(0);
@@ -87,8 +88,7 @@ struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    fn of(world: &'a World, dice: &mut StdRng) -> Self {
-        let bogons = Bogons::nlnog();
+    fn of(world: &'a World, dice: &mut StdRng, bogons: &Bogons) -> Self {
         let fits = |prefix: &Prefix| {
             prefix.is_ipv4()
                 && (9..=22).contains(&prefix.length())

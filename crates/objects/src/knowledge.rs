@@ -1,8 +1,8 @@
 //! Contents of knowledge (VRPs and the like) among the objects: who brings them stores them here before the
 //! log names them, and whoever judges by them reads them from here.
 //!
-//! `knowledge/<kind>/<SHA-256 of the content, hex>`, compressed. Named by content, so that streams may share
-//! them and nothing is ever overwritten.
+//! `knowledge/<kind>/<SHA-256 of the content, hex>`, compressed, among the objects of one stream. Named by
+//! content, so that nothing is ever overwritten with something else.
 
 use std::{
     io::Read,
@@ -41,15 +41,12 @@ pub fn hash(content: &[u8]) -> [u8; 32] {
     Sha256::digest(content).into()
 }
 
-/// Stores a content, if it is not there already.
+/// Stores a content. One that is there already is put again, which makes it young: see [`prune`].
 ///
 /// # Errors
 /// When it could not be stored.
 pub fn put(objects: &Objects, kind: &str, content: &[u8]) -> Result<(), KnowledgeError> {
     let name = name(kind, &hash(content));
-    if objects.exists(&name)? {
-        return Ok(());
-    }
     let packed = zstd::encode_all(content, LEVEL).map_err(|error| damaged(&name, error))?;
     objects.put_large(&name, &Bytes::from(packed))?;
     Ok(())
@@ -78,7 +75,8 @@ pub fn get(
     Ok(Some(content))
 }
 
-/// Removes contents of this kind that were put longer ago than `keep`, but for `current`.
+/// Removes contents of this kind that were put longer ago than `keep`, but for `current`. Who replaces a content
+/// puts the old one again first: its age is counted from then on.
 ///
 /// # Errors
 /// When the store does not answer.

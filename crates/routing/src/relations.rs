@@ -118,8 +118,19 @@ impl Relations {
 
     /// Who passed on a route against the relations (RFC 7908, types 1 to 4): of `hops`, from the nearest to the
     /// origin, the network nearest to the origin that had the route from a provider or a peer and gave it to a
-    /// provider or a peer. Prepends count once; a link that nobody knows decides nothing.
-    pub fn leaker(&self, hops: impl DoubleEndedIterator<Item = Asn>) -> Option<Asn> {
+    /// provider or a peer. Prepends count once; a link that nobody knows decides nothing; `are_siblings` knows of
+    /// more siblings than the list.
+    pub fn leaker(
+        &self,
+        hops: impl DoubleEndedIterator<Item = Asn>,
+        are_siblings: impl Fn(Asn, Asn) -> bool,
+    ) -> Option<Asn> {
+        let relation = |asn, neighbour| {
+            if are_siblings(asn, neighbour) {
+                return Some(Relation::Sibling);
+            }
+            self.of(asn, neighbour)
+        };
         let mut hops = hops.rev();
         let mut at = hops.next()?;
         // What the one that gave the route to `at` is to it.
@@ -128,13 +139,13 @@ impl Relations {
             if next == at {
                 continue;
             }
-            let given_to = self.of(at, next);
+            let given_to = relation(at, next);
             let upward =
                 |of: Option<Relation>| matches!(of, Some(Relation::Provider | Relation::Peer));
             if upward(source) && upward(given_to) {
                 return Some(at);
             }
-            source = match self.of(next, at) {
+            source = match relation(next, at) {
                 // Within one organisation the route is where it was.
                 Some(Relation::Sibling) => source,
                 other => other,
@@ -218,7 +229,23 @@ mod tests {
             .split_whitespace()
             .map(|asn| Asn(asn.parse().unwrap()))
             .collect();
-        assert_eq!(world().leaker(hops.into_iter()), leaker.map(Asn));
+        assert_eq!(
+            world().leaker(hops.into_iter(), |_, _| false),
+            leaker.map(Asn)
+        );
+    }
+
+    #[test]
+    fn who_passes_a_route_on_to_a_sibling_leaks_nothing() {
+        let hops = || {
+            [64_501, 64_511, 64_520, 64_510, 64_500]
+                .map(Asn)
+                .into_iter()
+        };
+        let siblings =
+            |one: Asn, other: Asn| one.0.min(other.0) == 64_511 && one.0.max(other.0) == 64_520;
+        assert_eq!(world().leaker(hops(), |_, _| false), Some(Asn(64_520)));
+        assert_eq!(world().leaker(hops(), siblings), Some(Asn(64_511)));
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! Contents of the knowledge that the log names, read once for all tasks of a process.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
 use weir_conflicts::{Detector, record::Knowledge};
@@ -15,15 +20,18 @@ use weir_routing::knowledge::{Content, ContentError, Kind};
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// Copies that were made so long ago are named by none of our checkpoints any more.
+const KEEP: Duration = Duration::from_secs(7 * 86_400);
+
 /// Why a task cannot go on past a record that names a content.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LibraryError {
     /// The store does not answer.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
-    /// What it holds is damaged.
+    /// What it holds is damaged, or it does not answer.
     #[error(transparent)]
-    Damaged(KnowledgeError),
+    Knowledge(#[from] KnowledgeError),
     /// It is whole, and not what its kind says.
     #[error("{kind} that the log names cannot be read")]
     Unreadable {
@@ -48,9 +56,11 @@ impl LibraryError {
     /// Waiting may help.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Objects(error) => error.is_transient(),
+            Self::Objects(error) | Self::Knowledge(KnowledgeError::Objects(error)) => {
+                error.is_transient()
+            }
             Self::Missing { .. } => true,
-            Self::Damaged(_) | Self::Unreadable { .. } => false,
+            Self::Knowledge(KnowledgeError::Damaged { .. }) | Self::Unreadable { .. } => false,
         }
     }
 }
@@ -59,22 +69,28 @@ impl LibraryError {
 #[derive(Clone)]
 pub(crate) struct Library {
     place: weir_objects::Config,
+    stream: String,
+    /// Folder of copies of what was read, so that a restart needs nobody.
+    own: PathBuf,
     shelf: Arc<Mutex<Shelf>>,
 }
 
 #[derive(Default)]
 struct Shelf {
-    /// Opened for the first record that names a content.
+    /// Our own copies, and where ingest puts them: opened for the first record that names a content.
+    own: Option<Objects>,
     objects: Option<Objects>,
     /// What was read last, with its hash: every partition asks for the same.
     last: BTreeMap<Kind, (Vec<u8>, Content)>,
 }
 
 impl Library {
-    /// Contents below this URL.
-    pub(crate) fn at(place: weir_objects::Config) -> Self {
+    /// Contents of a stream below this URL, with copies in the folder of the checkpoints.
+    pub(crate) fn at(place: weir_objects::Config, stream: &str, checkpoints: &Path) -> Self {
         Self {
             place,
+            stream: stream.to_owned(),
+            own: checkpoints.to_owned(),
             shelf: Arc::default(),
         }
     }
@@ -122,22 +138,7 @@ impl Library {
         {
             return Ok(Some(content.clone()));
         }
-        let objects = match &shelf.objects {
-            Some(objects) => objects.clone(),
-            None => shelf.objects.insert(Objects::prepare(&self.place)?).clone(),
-        };
-        let found = knowledge::get(&objects, &named.kind, &named.content_hash);
-        let bytes = match found {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => {
-                return Err(LibraryError::Missing {
-                    kind: named.kind.clone(),
-                    place: objects.place().to_owned(),
-                });
-            }
-            Err(KnowledgeError::Objects(error)) => return Err(error.into()),
-            Err(damaged) => return Err(LibraryError::Damaged(damaged)),
-        };
+        let bytes = self.bytes(&mut shelf, named)?;
         let content = kind.read(&bytes);
         let content = content.map_err(|source| LibraryError::Unreadable {
             kind: named.kind.clone(),
@@ -146,5 +147,37 @@ impl Library {
         let last = (named.content_hash.clone(), content.clone());
         shelf.last.insert(kind, last);
         Ok(Some(content))
+    }
+
+    /// From our own copies, else from where ingest puts them.
+    fn bytes(&self, shelf: &mut Shelf, named: &Knowledge) -> Result<Vec<u8>, LibraryError> {
+        let (kind, hash) = (&named.kind, &named.content_hash);
+        let own = match &shelf.own {
+            Some(own) => own.clone(),
+            None => {
+                let own = Objects::open(&format!("file://{}", self.own.display()))?;
+                shelf.own.insert(own).clone()
+            }
+        };
+        // A damaged copy is no loss.
+        if let Ok(Some(bytes)) = knowledge::get(&own, kind, hash) {
+            return Ok(bytes);
+        }
+        let objects = match &shelf.objects {
+            Some(objects) => objects.clone(),
+            None => {
+                let objects = Objects::prepare(&self.place)?.of_stream(&self.stream);
+                shelf.objects.insert(objects).clone()
+            }
+        };
+        let Some(bytes) = knowledge::get(&objects, kind, hash)? else {
+            return Err(LibraryError::Missing {
+                kind: kind.clone(),
+                place: objects.place().to_owned(),
+            });
+        };
+        knowledge::put(&own, kind, &bytes)?;
+        knowledge::prune(&own, kind, KEEP, hash)?;
+        Ok(bytes)
     }
 }

@@ -96,7 +96,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     );
     let latency = Latency::new()?;
     let reading = Arc::default();
-    let library = Library::at(parts.knowledge);
+    let library = Library::at(parts.knowledge, &parts.stream, &parts.checkpoints);
     let plain = Publisher::connect(&parts.log, PublisherOptions::default())?;
     let keeps = config.updates.choice(parts.records.store().is_server())?;
     let outlet = Outlet::new("update-writer", parts.health.register("update-writer"));

@@ -220,7 +220,8 @@ fn knowledge_that_is_not_there_yet_is_waited_for_and_then_judged_by() {
 
     // Had it not waited, it would find nothing wrong with the route.
     let place = weir_objects::Config::default().or_in(site.folder.path());
-    knowledge::put(&Objects::prepare(&place).unwrap(), "vrps", vrps).unwrap();
+    let objects = Objects::prepare(&place).unwrap().of_stream("test");
+    knowledge::put(&objects, "vrps", vrps).unwrap();
     let [(_, kind)] = site.wait_for_rows(1).try_into().unwrap();
     assert_eq!(kind, "rpki-invalid");
     assert_eq!(site.running.failure(), None);

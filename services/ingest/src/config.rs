@@ -41,7 +41,8 @@ impl Default for Config {
     }
 }
 
-/// Files of knowledge. Of several ingest processes on one log, one brings it.
+/// Files of knowledge. Of several ingest processes on one log, one brings it, and always the same one: its numbers
+/// rest on its state.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Knowledge {

@@ -117,7 +117,8 @@ fn run(
     if batches.context.config.knowledge.names_any() {
         // First it is remembered what the input is: knowledge is a part of it.
         batches.settle(false)?;
-        knowledge::bring_once(&batches.context)?;
+        let begins = lanes.iter().filter_map(|lane| lane.look.first_us).min();
+        knowledge::bring_once(&batches.context, begins.unwrap_or_default())?;
     }
     let outcome = batches.read(lanes, open)?;
     let finished = matches!(outcome, Outcome::Finished);

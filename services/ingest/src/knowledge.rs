@@ -8,8 +8,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    thread::JoinHandle,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use weir_eventlog::LogError;
@@ -34,11 +33,14 @@ use crate::{
 /// Name of the writer of what belongs to no collector.
 const WRITER: &str = "_control";
 
-/// Contents that no log and no checkpoint should name any more.
+/// A content that was replaced so long ago is named by no checkpoint that anybody could still start from.
 const KEEP: Duration = Duration::from_secs(7 * 86_400);
 
 /// Until the log has what was brought.
-const DELIVERED_WITHIN: Duration = Duration::from_secs(60);
+const DELIVERED_WITHIN: Duration = Duration::from_secs(5);
+
+/// What has not changed is named again: a task without a checkpoint begins with what the log still holds.
+const AGAIN_AFTER: Duration = Duration::from_secs(3_600);
 
 /// Why knowledge could not be brought.
 #[derive(Debug, thiserror::Error)]
@@ -88,9 +90,22 @@ pub enum KnowledgeError {
     /// The log.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// No thread to look again.
-    #[error("cannot start a thread: {0}")]
-    Thread(io::Error),
+}
+
+impl KnowledgeError {
+    /// Trying again may help.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Objects(error) | Self::Store(StoreError::Objects(error)) => error.is_transient(),
+            Self::Log(error) => error.is_transient(),
+            Self::Unreadable { .. }
+            | Self::Unusable { .. }
+            | Self::TooLarge { .. }
+            | Self::Store(StoreError::Damaged { .. })
+            | Self::Progress(_) => false,
+        }
+    }
 }
 
 /// A file of knowledge that the settings name.
@@ -101,6 +116,8 @@ struct Source {
     seen: Option<SystemTime>,
     /// Hash and age of what was brought last.
     brought: Option<([u8; 32], i64)>,
+    /// When that was.
+    brought_at: Instant,
 }
 
 /// What a file was found to hold.
@@ -123,13 +140,15 @@ impl Source {
                 path,
                 seen: None,
                 brought: None,
+                brought_at: Instant::now(),
             })
         };
         Kind::ALL.into_iter().filter_map(of_kind).collect()
     }
 
-    /// Reads the file, which must hold what its kind says.
-    fn read(&self) -> Result<Found, KnowledgeError> {
+    /// Reads the file, which must hold what its kind says. A content that does not tell when it was made is of
+    /// `undated_us`, else of when the file changed.
+    fn read(&self, undated_us: Option<i64>) -> Result<Found, KnowledgeError> {
         let (what, path) = (self.kind.name(), &self.path);
         let unreadable = |source| KnowledgeError::Unreadable {
             what,
@@ -155,17 +174,18 @@ impl Source {
         let made_at = self.kind.made_at_us(&content);
         Ok(Found {
             hash: knowledge::hash(&content),
-            as_of_us: made_at.unwrap_or_else(|| changed_us(&file)),
+            as_of_us: made_at.or(undated_us).unwrap_or_else(|| changed_us(&file)),
             content,
         })
     }
 
-    /// True when the file is another one than at the last look, or cannot be looked at.
-    fn has_changed(&mut self) -> bool {
+    /// True when the file is another one than at the last look, or was brought so long ago that a log may have
+    /// forgotten it.
+    fn is_due(&mut self) -> bool {
         let now = changed(&self.path);
         let same = now.is_some() && now == self.seen;
         self.seen = now;
-        !same
+        !same || self.brought_at.elapsed() >= AGAIN_AFTER
     }
 }
 
@@ -192,23 +212,31 @@ impl Bringer {
         let config = &context.config;
         Ok(Self {
             sources: Source::all(&config.knowledge),
-            objects: Objects::prepare(&config.knowledge.store)?,
+            objects: Objects::prepare(&config.knowledge.store)?.of_stream(&config.stream),
             outlet: Outlet::new(context.publisher.clone()),
             writer: Writer::new(WRITER, epoch, config.synthetic),
         })
     }
 
-    /// Brings what the source at this index holds, unless that was brought already. `at_us`: the event time of
-    /// the record; `None` = when the content was made.
+    /// Brings what the source at this index holds, unless that was brought lately. `at_us`: the event time of the
+    /// record, and the age of a content that does not tell its own; `None` = now, and the age of the file.
     fn bring(&mut self, index: usize, at_us: Option<i64>) -> Result<(), KnowledgeError> {
         let Some(source) = self.sources.get_mut(index) else {
             return Ok(());
         };
         source.seen = changed(&source.path);
-        let found = source.read()?;
+        let found = source.read(at_us)?;
         let (kind, brought) = (source.kind.name(), (found.hash, found.as_of_us));
-        if source.brought == Some(brought) {
+        let lately = source.brought_at.elapsed() < AGAIN_AFTER;
+        if source.brought == Some(brought) && lately {
             return Ok(());
+        }
+        if let Some((old, _)) = source.brought
+            && old != found.hash
+            && let Some(content) = knowledge::get(&self.objects, kind, &old)?
+        {
+            // Checkpoints name it for a while: it is young again.
+            knowledge::put(&self.objects, kind, &content)?;
         }
         knowledge::put(&self.objects, kind, &found.content)?;
         let changed = control::Kind::KnowledgeChanged(KnowledgeChanged {
@@ -216,10 +244,11 @@ impl Bringer {
             content_hash: found.hash.to_vec(),
             as_of_us: found.as_of_us,
         });
-        let at_us = at_us.unwrap_or(found.as_of_us);
+        let at_us = at_us.unwrap_or_else(now_us);
         self.writer
             .control(&mut self.outlet, changed, at_us, now_us())?;
         source.brought = Some(brought);
+        source.brought_at = Instant::now();
         metrics::gauge!("weir_knowledge_as_of_seconds", "kind" => kind)
             .set(found.as_of_us as f64 / 1e6);
         Ok(())
@@ -227,7 +256,7 @@ impl Bringer {
 
     /// Brings a file that has changed.
     fn look(&mut self, index: usize) -> Result<(), KnowledgeError> {
-        self.bring(index, Some(now_us()))?;
+        self.bring(index, None)?;
         self.outlet.flush(DELIVERED_WITHIN)?;
         if let Some(Source {
             kind,
@@ -244,22 +273,29 @@ impl Bringer {
     fn keep_looking(mut self, every: Duration, stop: &Stop) {
         while !stop.wait(every) {
             for index in 0..self.sources.len() {
-                let Some(source) = self.sources.get_mut(index) else {
-                    continue;
-                };
-                let kind = source.kind.name();
-                if source.has_changed()
-                    && let Err(error) = self.look(index)
-                {
-                    metrics::counter!("weir_knowledge_failures_total", "kind" => kind).increment(1);
-                    let error = causes(&error);
-                    tracing::warn!(
-                        error,
-                        "no knowledge was brought; what was brought before holds"
-                    );
+                let due = self.sources.get_mut(index).is_some_and(Source::is_due);
+                if due && let Err(error) = self.look(index) {
+                    self.tell(index, &error);
                 }
             }
         }
+    }
+
+    /// Says that nothing was brought. What may pass is tried again at the next look.
+    fn tell(&mut self, index: usize, error: &KnowledgeError) {
+        let Some(source) = self.sources.get_mut(index) else {
+            return;
+        };
+        if error.is_transient() {
+            source.seen = None;
+        }
+        let kind = source.kind.name();
+        metrics::counter!("weir_knowledge_failures_total", "kind" => kind).increment(1);
+        let error = causes(error);
+        tracing::warn!(
+            error,
+            "no knowledge was brought; what was brought before holds"
+        );
     }
 }
 
@@ -267,29 +303,46 @@ impl Bringer {
 pub(crate) fn fingerprint(config: &config::Knowledge) -> Result<Vec<[u8; 32]>, KnowledgeError> {
     let sources = Source::all(config).into_iter();
     sources
-        .map(|source| source.read().map(|found| found.hash))
+        .map(|source| source.read(None).map(|found| found.hash))
         .collect()
 }
 
-/// Brings what the settings name before the first record of a source with an end. A run that resumes does
-/// it again, under the same numbers: who has it already passes it over.
-pub(crate) fn bring_once(context: &Context) -> Result<(), KnowledgeError> {
+/// Brings what the settings name before the first record of a source with an end, which is of `begins_us`. A run
+/// that resumes does it again, under the same numbers: who has it already passes it over.
+pub(crate) fn bring_once(context: &Context, begins_us: i64) -> Result<(), KnowledgeError> {
     let mut bringer = Bringer::start(context, 0)?;
-    (0..bringer.sources.len()).try_for_each(|index| bringer.bring(index, None))
+    (0..bringer.sources.len()).try_for_each(|index| bringer.bring(index, Some(begins_us)))
 }
 
-/// Brings what the settings name now, and whenever it changes, until the source is told to stop.
-pub(crate) fn keep_bringing(context: &Context) -> Result<Option<JoinHandle<()>>, KnowledgeError> {
+/// Brings what the settings name now; what is given back goes on doing so whenever it changes, until the source
+/// is told to stop.
+pub(crate) fn bring_now(
+    context: &Context,
+) -> Result<Option<impl FnOnce() + Send + use<>>, KnowledgeError> {
     let config = &context.config.knowledge;
     if !config.names_any() {
         return Ok(None);
     }
     let epoch = context.store.next_writer_epoch(WRITER)?;
     let mut bringer = Bringer::start(context, epoch)?;
-    (0..bringer.sources.len()).try_for_each(|index| bringer.bring(index, Some(now_us())))?;
+    (0..bringer.sources.len()).try_for_each(|index| bringer.bring(index, None))?;
     let every = Duration::from_secs(config.look_seconds.max(1));
     let stop = context.stop.clone();
-    let thread = std::thread::Builder::new().name("knowledge".to_owned());
-    let thread = thread.spawn(move || bringer.keep_looking(every, &stop));
-    thread.map(Some).map_err(KnowledgeError::Thread)
+    Ok(Some(move || bringer.keep_looking(every, &stop)))
+}
+
+/// Stores what the settings name, for who waits for it before ingest starts.
+///
+/// # Errors
+/// When a file is unusable, or the store does not take it.
+pub fn store(config: &config::Config) -> Result<(), KnowledgeError> {
+    if !config.knowledge.names_any() {
+        return Ok(());
+    }
+    let objects = Objects::prepare(&config.knowledge.store)?.of_stream(&config.stream);
+    for source in Source::all(&config.knowledge) {
+        let found = source.read(None)?;
+        knowledge::put(&objects, source.kind.name(), &found.content)?;
+    }
+    Ok(())
 }

@@ -35,7 +35,7 @@ mod writer;
 
 pub use config::{Config, Source};
 pub use counts::Stats;
-pub use knowledge::KnowledgeError;
+pub use knowledge::{KnowledgeError, store as store_knowledge};
 pub use progress::ProgressError;
 pub use reader::messages;
 pub use run::{InputProgress, Running, StartError, StopError, start};

@@ -96,6 +96,7 @@ impl Service for Process {
         let (folder, _) = self.state(&site.stream.data).unwrap_or_default();
         let running = start(config, &log, &folder).map_err(|error| match error {
             StartError::Log(error) => NotStarted::of(&error, error.may_start_later()),
+            StartError::Knowledge(error) => NotStarted::of(&error, error.is_transient()),
             other => NotStarted::of(&other, false),
         })?;
         let probe = Probe::start(site.health.register("kafka"), move || {

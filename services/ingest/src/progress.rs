@@ -38,7 +38,8 @@ pub(crate) struct Cursor {
 /// What is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Progress {
-    /// Hash of the input's names, collectors and sizes; another input is refused.
+    /// Hash of the input's names, collectors and sizes and of the knowledge it is judged by; another input is
+    /// refused.
     pub(crate) input: String,
     pub(crate) collectors: BTreeMap<String, Cursor>,
     /// The last Tick before the present batch.
@@ -87,7 +88,8 @@ pub enum ProgressError {
     /// Another input than the one that was begun.
     #[error(
         "the input differs from the one that this stream was begun with (a file came, went or \
-         changed its size); give the same input, or another data folder"
+         changed its size, or the knowledge that it is judged by is another); give the same input, or \
+         another data folder"
     )]
     OtherInput,
 }

@@ -18,7 +18,7 @@ use weir_eventlog::{
 use weir_lifecycle::Stop;
 
 use crate::{
-    config::{Config, Source},
+    config::{Config, Knowledge, Source},
     counts::{Shown, Stats},
     decompress::BytesRead,
     files,
@@ -180,11 +180,16 @@ type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
 /// # Errors
 /// When the input is unusable, progress does not fit the input or the log, or there is no log.
 pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running, StartError> {
-    let synthetic = config.synthetic || matches!(config.source, Source::Scenario(_));
-    let config = Config {
+    let is_scenario = matches!(config.source, Source::Scenario(_));
+    let synthetic = config.synthetic || is_scenario;
+    let mut config = Config {
         synthetic,
         ..config
     };
+    if is_scenario {
+        // What others say today has nothing to do with a story of old.
+        config.knowledge = Knowledge::default();
+    }
     let options = PublisherOptions {
         max_in_flight: config.max_in_flight,
         on_delivery: None,
@@ -208,7 +213,7 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
     let knowledge = if has_end {
         None
     } else {
-        knowledge::keep_bringing(&context)?
+        knowledge::bring_now(&context)?
     };
     let (stop, shown) = (context.stop.clone(), context.shown.clone());
     let (bytes, status) = (context.bytes.clone(), context.status.clone());
@@ -226,6 +231,8 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
     let thread = std::thread::Builder::new()
         .name("ingest".to_owned())
         .spawn(move || own.run(task))?;
+    let bringing = || std::thread::Builder::new().name("knowledge".to_owned());
+    let knowledge = knowledge.map(|bring| bringing().spawn(bring)).transpose()?;
     Ok(Running {
         stop,
         threads: [Some(thread), knowledge],

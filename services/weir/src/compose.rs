@@ -168,11 +168,13 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
         .then(|| serve(site, settings, &log, &stores))
         .transpose()?;
 
-    wait_until_reading(&detector)?;
     let mut ingest = settings.ingest.clone();
     ingest.stream = stream;
     ingest.synthetic = synthetic;
     ingest.knowledge.store = knowledge;
+    // A restored detector may wait for it.
+    weir_ingest::store_knowledge(&ingest).map_err(Failure::unusable)?;
+    wait_until_reading(&detector)?;
     let ingest = weir_ingest::start(ingest, &log, dir).map_err(|error| match error {
         weir_ingest::StartError::Input(input) => Failure::unusable(input),
         weir_ingest::StartError::Knowledge(knowledge) => Failure::unusable(knowledge),

@@ -9,6 +9,7 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
 use weir_injection::{Label, Plan, World, frames, plan, recipes::Fact, rib, score};
+use weir_routing::Bogons;
 
 use crate::progress::{Failure, say};
 
@@ -63,7 +64,7 @@ fn make(arguments: &PlanArguments) -> Result<(), Failure> {
         world.hear(collector, message);
     })
     .map_err(Failure::unusable)?;
-    let plan = plan(&world, arguments.each, arguments.seed);
+    let plan = plan(&world, arguments.each, arguments.seed, &Bogons::nlnog());
     if plan.labels.is_empty() {
         return Err(Failure::Unusable(
             "nothing was planted: no IPv4 prefix is seen by enough vantage points, with one origin all the time"

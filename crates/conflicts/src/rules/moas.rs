@@ -19,10 +19,6 @@ impl Rule for Moas {
         Severity::High
     }
 
-    fn needs_covering(&self) -> bool {
-        true
-    }
-
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         if view.expected_is_visible {
             findings.extend(stranger(self.kind(), self.severity(), view));

@@ -20,10 +20,6 @@ impl Rule for OriginChange {
         Severity::Medium
     }
 
-    fn needs_covering(&self) -> bool {
-        true
-    }
-
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         if !view.expected_is_visible {
             findings.extend(stranger(self.kind(), self.severity(), view));

@@ -22,10 +22,6 @@ impl Rule for RpkiInvalid {
         Severity::High
     }
 
-    fn needs_covering(&self) -> bool {
-        true
-    }
-
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         let (Some(origin), Rpki::Judged(Validity::Invalid(mismatch))) = (view.origin, view.rpki)
         else {

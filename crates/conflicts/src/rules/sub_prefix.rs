@@ -22,10 +22,6 @@ impl Rule for SubPrefix {
         Severity::Critical
     }
 
-    fn needs_covering(&self) -> bool {
-        true
-    }
-
     fn judge(&self, view: &RouteView<'_>, findings: &mut Vec<Finding>) {
         let (Some(origin), Some(covering)) = (view.origin, view.covering) else {
             return;

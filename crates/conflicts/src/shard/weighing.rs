@@ -78,15 +78,15 @@ fn by_roas(incident: &Incident, ground: Ground<'_>) -> Option<&'static str> {
 fn by_relation(incident: &Incident, known: &Known) -> Option<&'static str> {
     let suspect = incident.suspect;
     let victims = || incident.victims.iter().copied();
-    let relation = || victims().find_map(|victim| known.relation(victim, suspect));
+    let relations = || victims().filter_map(|victim| known.relation(victim, suspect));
     if victims().any(|victim| known.are_siblings(victim, suspect)) {
         return Some(reason::SIBLING);
     }
-    match relation() {
-        Some(Relation::Customer) => Some(reason::CUSTOMER_OF_VICTIM),
-        Some(Relation::Provider) => Some(reason::PROVIDER_OF_VICTIM),
-        Some(Relation::Peer | Relation::Sibling) | None => None,
-    }
+    relations().find_map(|relation| match relation {
+        Relation::Customer => Some(reason::CUSTOMER_OF_VICTIM),
+        Relation::Provider => Some(reason::PROVIDER_OF_VICTIM),
+        Relation::Peer | Relation::Sibling => None,
+    })
 }
 
 /// What others say of the suspect, weighed against what its routes say: who may originate a prefix, or belongs

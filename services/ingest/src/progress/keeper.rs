@@ -121,7 +121,7 @@ impl Shared {
             };
             let stored = self.wait_for(publisher, ticket).and_then(|delivered| {
                 if delivered {
-                    self.keep(store, log, progress)
+                    self.keep(store, log, publisher, progress)
                 } else {
                     Ok(())
                 }
@@ -138,8 +138,10 @@ impl Shared {
         &self,
         store: &Store,
         log: &EventLog,
+        publisher: &Publisher,
         mut progress: Progress,
     ) -> Result<(), ProgressError> {
+        let mut told = false;
         log.sync().map_err(|error| ProgressError::Store {
             what: "stored, for the log cannot be synced",
             reason: error.to_string(),
@@ -150,8 +152,11 @@ impl Shared {
                     progress.ends = ends;
                     break;
                 }
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, "progress is stored once the log answers");
+                // Who stops and has no more time gives the publisher up.
+                Err(error) if error.is_transient() && publisher.failure().is_none() => {
+                    if !std::mem::replace(&mut told, true) {
+                        tracing::warn!(%error, "progress is stored once the log answers");
+                    }
                     let mut slot = self.slot.lock();
                     if slot.stop {
                         return Ok(());

@@ -129,7 +129,7 @@ pub struct Incident {
     pub confirmed_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "16")]
     pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// withdrawn, replaced, became-stable, faded or unknown; empty while it lasts.
+    /// withdrawn, replaced, became-stable, faded, unknown or explained; empty while it lasts.
     #[prost(string, tag = "17")]
     pub end_reason: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "18")]

@@ -1,0 +1,167 @@
+//! A plan over a small made-up world, and what the score says of those who find all of it, or nothing.
+
+#![allow(clippy::unwrap_used, reason = "a broken fixture may panic")]
+
+use weir_injection::{
+    Label, Plan, World, frames,
+    label::base_severity,
+    plan, recipes, rib,
+    score::{Incident, score},
+};
+use weir_routing::{
+    AsPath, Asn, Body, Bogons, Message, PathAttributes, Peer, Prefix, Update, decode::mrt::Records,
+    decode::ris_live,
+};
+
+const BEGIN: i64 = 1_767_225_600_000_000;
+const PEERS: u32 = 10;
+const PREFIXES: u32 = 60;
+
+/// Ten vantage points that see sixty prefixes of as many networks, for an hour.
+fn world() -> World {
+    let mut world = World::default();
+    for peer in 0..PEERS {
+        for network in 0..PREFIXES {
+            let prefix: Prefix = format!("240.{network}.0.0/16").parse().unwrap();
+            let path = [20_000 + peer, 21_000 + network % 7, 22_000 + network].map(Asn);
+            let update = Update {
+                announced: vec![prefix.into()],
+                attributes: Some(
+                    PathAttributes {
+                        as_path: AsPath::sequence(path.to_vec()),
+                        ..PathAttributes::default()
+                    }
+                    .into(),
+                ),
+                ..Update::default()
+            };
+            let address = format!("198.18.0.{}", peer + 1).parse().unwrap();
+            let message = Message {
+                event_time_us: BEGIN + i64::from(network) * 60_000_000,
+                peer: Peer::new(address, Asn(20_000 + peer)),
+                body: Body::Update(update),
+            };
+            world.hear("rrc99", &message);
+        }
+    }
+    world
+}
+
+fn planted() -> Plan {
+    plan(&world(), 2, 7, &Bogons::parse("10.0.0.0/8").unwrap())
+}
+
+fn found(label: &Label, seconds_late: i64) -> Incident {
+    let kind = label.expected.clone().unwrap();
+    let at = |us| Some(weir_events::time::rfc3339(us));
+    Incident {
+        severity: base_severity(&kind).unwrap(),
+        kind,
+        prefix: label.prefix.clone(),
+        suspect_asn: Some(label.suspect),
+        suspected_at: at(label.begins_us + seconds_late * 1_000_000),
+        confirmed_at: at(label.begins_us + 9_000_000),
+        ended_at: at(label.ends_us),
+    }
+}
+
+#[test]
+fn every_recipe_is_told_of_a_prefix_of_its_own_within_the_stream() {
+    let (world, plan) = (world(), planted());
+    assert_eq!(plan.left_out, [].into());
+    assert_eq!(plan.labels.len(), 2 * recipes::ALL.len());
+    let mut prefixes: Vec<_> = plan.labels.iter().map(|label| &label.prefix).collect();
+    prefixes.sort();
+    prefixes.dedup();
+    assert_eq!(prefixes.len(), plan.labels.len());
+    let (first, last) = world.span().unwrap();
+    assert!(
+        plan.messages
+            .iter()
+            .all(|m| (first..=last).contains(&m.at_us))
+    );
+    assert!(plan.messages.is_sorted_by_key(|m| m.at_us));
+    assert_eq!(plan.labels, planted().labels, "the same seed");
+}
+
+#[test]
+fn frames_and_dumps_are_read_back_as_they_were_meant() {
+    let (world, plan) = (world(), planted());
+    for planted in &plan.messages {
+        let point = &world.peers()[planted.peer];
+        let text = frames::frame(point, planted.at_us, &planted.update).to_string();
+        let ris_live::Frame::Message(read) = ris_live::decode(text.as_bytes()).unwrap() else {
+            panic!("{text}");
+        };
+        let message = &read.messages[0];
+        assert_eq!(
+            (message.event_time_us, message.peer),
+            (planted.at_us, point.1)
+        );
+        let Body::Update(update) = &message.body else {
+            panic!("{text}");
+        };
+        assert_eq!(update.announced, planted.update.announced);
+        assert_eq!(update.withdrawn, planted.update.withdrawn);
+        let path = |update: &Update| update.attributes.as_ref().map(|a| a.as_path.clone());
+        assert_eq!(path(update), path(&planted.update));
+    }
+    let dumps = rib::dumps(&world);
+    let routes = Records::new(&dumps["rrc99"][..]);
+    let routes = routes.map(|decoded| decoded.unwrap().message.body.elements());
+    assert_eq!(routes.sum::<usize>(), (PEERS * PREFIXES) as usize);
+}
+
+#[test]
+fn who_finds_all_has_found_all_and_who_finds_nothing_nothing() {
+    let labels = planted().labels;
+    let conflicts = || labels.iter().filter(|label| label.expected.is_some());
+    let all: Vec<Incident> = conflicts().map(|label| found(label, 0)).collect();
+    let report = score(&labels, &all);
+    assert!(report.rows.values().all(|row| row.right == row.told));
+    assert_eq!(report.beside, [].into());
+
+    let report = score(&labels, &[]);
+    for (recipe, row) in &report.rows {
+        let is_conflict = base_severity(recipe).is_some();
+        assert_eq!(
+            row.right,
+            if is_conflict { 0 } else { row.told },
+            "{recipe}"
+        );
+    }
+}
+
+#[test]
+fn what_is_too_mild_too_late_or_beside_does_not_count_as_right() {
+    let labels = planted().labels;
+    let label = labels.iter().find(|label| label.recipe == "moas").unwrap();
+    let mild = Incident {
+        severity: weir_injection::Severity::Low,
+        ..found(label, 0)
+    };
+    let beside = Incident {
+        prefix: "240.99.0.0/16".to_owned(),
+        ..found(label, 0)
+    };
+    let one = [label.clone()];
+    let report = score(&one, &[mild, beside]);
+    assert_eq!(report.rows["moas"].right, 0);
+    assert_eq!(report.rows["moas"].instead["moas low"], 1);
+    assert_eq!(report.beside["moas"], 1);
+    let late = score(&one, &[found(label, 5)]);
+    assert_eq!((late.rows["moas"].right, late.rows["moas"].at_once), (1, 0));
+}
+
+#[test]
+fn base_severities_are_those_of_the_page_of_rules() {
+    let page = include_str!("../../../docs/rules.md");
+    for (name, severity) in weir_injection::label::TYPES {
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{name}` |")));
+        let told = row.unwrap().split(" | ").nth(2).unwrap();
+        let first = told.split([';', ',', ' ']).next().unwrap().to_lowercase();
+        assert_eq!(first, format!("{severity:?}").to_lowercase(), "{name}");
+    }
+}
