@@ -55,6 +55,10 @@ home() { # a folder that the owner can reach; the project's may be closed to it
 
 leftovers() { home; }
 
+kept() { # false where somebody has tidied up /tmp: then it is made anew
+  [ -d "$(cat "$DIR/home" 2>/dev/null)/data" ]
+}
+
 program() { # NAME
   if [ -d "$(home)/programs" ]; then echo "$(home)/programs/bin/$1"; else echo "$(programs)/$1"; fi
 }
