@@ -4,7 +4,7 @@
 //! Knows nothing of the detector: what it plants is what the literature says of attacks and mistakes.
 //!
 //! - [`world`]: what the untouched stream says, route by route.
-//! - [`plan`]: whom it happens to, and when; [`recipes`]: how each type looks on the wire.
+//! - [`mod@plan`]: whom it happens to, and when; [`recipes`]: how each type looks on the wire.
 //! - [`label`]: what was planted. [`frames`] and [`rib`]: the planted messages and the untouched routes as files.
 //! - [`score`]: labels against incidents: recall, precision, times.
 
