@@ -4,8 +4,8 @@
 
 # Everything, with the real engines that can start here. What cannot is skipped and said;
 # WEIR_REQUIRE_ENGINES=all turns a skip into a failure.
-# Tests wait for engines more than they compute: two more at once than there are cores.
-test: export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
+# Tests wait for engines more than they compute: one more at once than there are cores.
+test: export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 test:
 	deploy/native/engines exec -- cargo test --workspace --locked
 
