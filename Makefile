@@ -4,8 +4,9 @@
 
 # Everything, with the real engines that can start here. What cannot is skipped and said;
 # WEIR_REQUIRE_ENGINES=all turns a skip into a failure.
-# Tests wait for engines more than they compute: one more at once than there are cores.
-test: export RUST_TEST_THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# As many at once as there are cores: each may start engines and processes of its own, and engines that get no
+# turn are taken for dead.
+test: export RUST_TEST_THREADS ?= $(shell getconf _NPROCESSORS_ONLN)
 test:
 	deploy/native/engines exec -- cargo test --workspace --locked
 

@@ -5,7 +5,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{Condvar, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -55,7 +55,18 @@ pub(crate) fn binary() -> &'static Path {
 
 /// `weir` with these arguments, quiet, with none of the caller's settings.
 pub(crate) fn weir<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = Command::new(binary());
+    quiet(Command::new(binary()), arguments)
+}
+
+/// The same, behind everybody else: it only computes, while real engines that do not get a turn are taken for
+/// dead.
+pub(crate) fn patient_weir<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "5"]).arg(binary());
+    quiet(command, arguments)
+}
+
+fn quiet<'a>(mut command: Command, arguments: impl IntoIterator<Item = &'a str>) -> Command {
     command
         .args(arguments)
         .env("RUST_LOG", "warn")
@@ -68,11 +79,25 @@ pub(crate) fn weir<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command 
     command
 }
 
-/// [`finish`], one run at a time: these only compute, beside engines that are taken for dead when they get no turn.
+/// How many of the runs that only compute may go on at once.
+const TURNS: usize = 2;
+
+/// [`finish`], once fewer than [`TURNS`] others are under way.
 pub(crate) fn finish_in_turn(command: Command) -> Output {
-    static TURN: Mutex<()> = Mutex::new(());
-    // Whoever failed in its turn has said so.
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    static UNDER_WAY: Mutex<usize> = Mutex::new(0);
+    static OVER: Condvar = Condvar::new();
+    struct Turn;
+    impl Drop for Turn {
+        fn drop(&mut self) {
+            *UNDER_WAY.lock().unwrap() -= 1;
+            OVER.notify_one();
+        }
+    }
+    let under_way = UNDER_WAY.lock().unwrap();
+    let mut under_way = OVER.wait_while(under_way, |runs| *runs >= TURNS).unwrap();
+    *under_way += 1;
+    drop(under_way);
+    let _turn = Turn;
     finish(command)
 }
 
