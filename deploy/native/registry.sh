@@ -18,6 +18,10 @@ create() {
   fact URL "http://127.0.0.1:$(port http)/apis/ccompat/v7"
 }
 
+kept() { # HOLDER: what another version has registered would judge the definitions of this one
+  [ "$1" = kept ]
+}
+
 launch() { # NODE
   mkdir -p "$DIR/node-1/tmp"
   spawn "$1" "$(java 21 99)" -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData \

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 /// Table of `weir.toml`, the file whose `pub struct` holds its keys, the name of that struct.
-const TABLES: [(&str, &str, &str); 18] = [
+const TABLES: [(&str, &str, &str); 19] = [
     ("KAFKA", "crates/eventlog/src/config.rs", "LogConfig"),
     ("SCHEMA_REGISTRY", "crates/eventlog/src/schema.rs", "Config"),
     (
@@ -62,15 +62,21 @@ const TABLES: [(&str, &str, &str); 18] = [
         "services/serving-api/src/config.rs",
         "Config",
     ),
+    (
+        "SERVING_API__RIS",
+        "services/serving-api/src/config.rs",
+        "Ris",
+    ),
 ];
 
 /// Types of keys that are sections of their own, or that the code sets itself.
-const SECTIONS: [&str; 6] = [
+const SECTIONS: [&str; 7] = [
     "Thresholds,",
     "Knowledge,",
     "updates::Config,",
     "weir_objects::Config,",
     "Auth,",
+    "Ris,",
     "Source,",
 ];
 

@@ -61,7 +61,8 @@ const DRIVERS: [(&str, &[&str]); 11] = [
     ("object_store", &["weir-objects"]),
     ("fred", &["weir-online-store"]),
     ("scylla", &["weir-metric-store"]),
-    ("tokio-tungstenite", &["weir-ingest"]),
+    // Of the serving side only the tests, which are clients.
+    ("tokio-tungstenite", &["weir-ingest", "weir-serving-api"]),
     ("maud", &["weir-serving-api"]),
     ("opentelemetry_sdk", &["weir-lifecycle"]),
     ("axum", &["weir-serving-api", "weir-lifecycle"]),

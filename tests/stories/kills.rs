@@ -190,7 +190,7 @@ fn die_at(step: &[&str], folder: &Path) {
     std::fs::remove_dir_all(&data).unwrap();
 }
 
-/// Two steps at a time: a run waits for its disk half of the time.
+/// Two steps at a time: a run waits for its disk a third of the time.
 #[test]
 fn killed_at_any_step_and_started_again_nothing_is_lost_doubled_or_different() {
     let folder = uninterrupted().0.path();

@@ -7,6 +7,8 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use serde_json::{Value, json};
+use weir_injection::{World, frames, rib, world::VantagePoint};
+use weir_routing::{AsPath, Asn, Body, Message, PathAttributes, Peer, Prefix, Update};
 
 /// Incidents of each type that the load opens at least.
 pub(crate) const OF_EACH_TYPE: u32 = 24;
@@ -16,6 +18,7 @@ const BASE: u32 = 1_767_225_600;
 /// The trouble begins a minute later.
 const TROUBLE: f64 = BASE as f64 + 60.0;
 const PEERS: u32 = 8;
+const COLLECTOR: &str = "rrc99";
 
 /// What counts as bogus in this load: private addresses of RFC 1918 other than 10/8, one ASN.
 pub(crate) const BOGONS: &str = "192.168.0.0/16\n65535\n";
@@ -39,7 +42,7 @@ type Line = (f64, Value);
 /// announcements of rightful routes come every two seconds; 1 is little, 100 makes 120,000 elements.
 pub(crate) fn write(folder: &Path, beat: u32) {
     fs::create_dir_all(folder).unwrap();
-    fs::write(folder.join("rrc99.bview.mrt"), tables()).unwrap();
+    fs::write(folder.join(format!("{COLLECTOR}.bview.mrt")), tables()).unwrap();
     let mut lines = trouble();
     lines.extend(noise(beat));
     lines.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -50,62 +53,29 @@ pub(crate) fn write(folder: &Path, beat: u32) {
                 writeln!(text, "{frame}").unwrap();
             }
         }
-        fs::write(folder.join(format!("rrc99.{name}.jsonl")), text).unwrap();
+        fs::write(folder.join(format!("{COLLECTOR}.{name}.jsonl")), text).unwrap();
     }
 }
 
-/// Every network's prefix by its rightful origin, as a RIB dump (RFC 6396, 4.3): at every vantage
-/// point but for the prefixes that only the first one sees (they make `origin-change`: nobody keeps
-/// the old origin).
+/// Every network's prefix by its rightful origin, as a RIB dump: at every vantage point but for the prefixes that
+/// only the first one sees (they make `origin-change`: nobody keeps the old origin).
 fn tables() -> Vec<u8> {
-    let mut index = [0; 6].to_vec();
-    index.extend((PEERS as u16).to_be_bytes());
-    for peer in 0..PEERS {
-        // An IPv4 address and a four-octet ASN.
-        index.push(2);
-        index.extend(peer.to_be_bytes());
-        index.extend([192, 0, 2, 1 + peer as u8]);
-        index.extend(asn(peer).to_be_bytes());
-    }
-    let mut dump = record(1, &index);
+    let mut world = World::default();
     for network in 0..4 * OF_EACH_TYPE {
         let seen_by = if role(network) == 1 { 1 } else { PEERS };
-        let mut table = network.to_be_bytes().to_vec();
-        table.extend([16, first_octet(network) as u8, second_octet(network) as u8]);
-        table.extend((seen_by as u16).to_be_bytes());
         for peer in 0..seen_by {
-            let path = [asn(peer), 64_550 + peer, rightful(network)];
-            let mut attributes = vec![
-                0x40,
-                1,
-                1,
-                0,
-                0x40,
-                2,
-                2 + 4 * path.len() as u8,
-                2,
-                path.len() as u8,
-            ];
-            attributes.extend(path.iter().flat_map(|asn| asn.to_be_bytes()));
-            attributes.extend([0x40, 3, 4, 192, 0, 2, 1 + peer as u8]);
-            table.extend((peer as u16).to_be_bytes());
-            table.extend(BASE.to_be_bytes());
-            table.extend((attributes.len() as u16).to_be_bytes());
-            table.extend(attributes);
+            let (collector, speaker) = point(peer);
+            let update = announcement(peer, &prefix(network), &[rightful(network)]);
+            let message = Message {
+                // The dump is of a second before.
+                event_time_us: (i64::from(BASE) + 1) * 1_000_000,
+                peer: speaker,
+                body: Body::Update(update),
+            };
+            world.hear(&collector, &message);
         }
-        dump.extend(record(2, &table));
     }
-    dump
-}
-
-/// One record of a TABLE_DUMP_V2.
-fn record(subtype: u16, body: &[u8]) -> Vec<u8> {
-    let mut record = BASE.to_be_bytes().to_vec();
-    record.extend(13_u16.to_be_bytes());
-    record.extend(subtype.to_be_bytes());
-    record.extend((body.len() as u32).to_be_bytes());
-    record.extend(body);
-    record
+    rib::dumps(&world).remove(COLLECTOR).unwrap()
 }
 
 fn trouble() -> Vec<Line> {
@@ -215,48 +185,53 @@ fn rightful(network: u32) -> u32 {
 }
 
 fn announce(at: f64, peer: u32, prefix: &str, tail: &[u32]) -> Value {
-    let path: Vec<_> = [asn(peer), 64_550 + peer]
-        .into_iter()
-        .chain(tail.iter().copied())
-        .collect();
-    message(
-        at,
-        peer,
-        json!({
-            "type": "UPDATE",
-            "path": path,
-            "origin": "igp",
-            "announcements": [{ "next_hop": address(peer), "prefixes": [prefix] }],
-        }),
-    )
+    frame(at, peer, &announcement(peer, prefix, tail))
 }
 
 fn withdraw(at: f64, peer: u32, prefix: &str) -> Value {
-    message(
-        at,
-        peer,
-        json!({ "type": "UPDATE", "withdrawals": [prefix] }),
-    )
+    let update = Update {
+        withdrawn: vec![parsed(prefix).into()],
+        ..Update::default()
+    };
+    frame(at, peer, &update)
+}
+
+fn frame(at: f64, peer: u32, update: &Update) -> Value {
+    frames::frame(&point(peer), (at * 1e6).round() as i64, update)
+}
+
+fn announcement(peer: u32, prefix: &str, tail: &[u32]) -> Update {
+    let path = [asn(peer), 64_550 + peer];
+    let hops = path.into_iter().chain(tail.iter().copied()).map(Asn);
+    let attributes = PathAttributes {
+        as_path: AsPath::sequence(hops.collect()),
+        ..PathAttributes::default()
+    };
+    Update {
+        announced: vec![parsed(prefix).into()],
+        attributes: Some(attributes.into()),
+        ..Update::default()
+    }
+}
+
+fn parsed(prefix: &str) -> Prefix {
+    prefix.parse().unwrap()
+}
+
+fn point(peer: u32) -> VantagePoint {
+    let speaker = Peer::new(address(peer).parse().unwrap(), Asn(asn(peer)));
+    (COLLECTOR.to_owned(), speaker)
 }
 
 fn state(at: f64, peer: u32, state: &str) -> Value {
-    message(
-        at,
-        peer,
-        json!({ "type": "RIS_PEER_STATE", "state": state }),
-    )
-}
-
-fn message(at: f64, peer: u32, more: Value) -> Value {
-    let mut data = json!({
+    let data = json!({
+        "type": "RIS_PEER_STATE",
+        "state": state,
         "timestamp": at,
         "peer": address(peer),
         "peer_asn": asn(peer).to_string(),
-        "host": "rrc99",
+        "host": COLLECTOR,
     });
-    if let (Some(data), Value::Object(more)) = (data.as_object_mut(), more) {
-        data.extend(more);
-    }
     json!({ "type": "ris_message", "data": data })
 }
 

@@ -4,7 +4,9 @@
 //!
 //! For 1, 10 and 100 peers, without and with knowledge (VRPs of every prefix, relations of every link): every
 //! peer's table is loaded as a RIB, then a stream of updates is applied of which most change the path and some
-//! withdraw. Wall time of one thread.
+//! withdraw; each route changes about every two hours, as at rrc12 on 2021-01-01, and in the last line, a storm,
+//! every ten minutes. Wall time of one thread. Memory is what the process grew by while the tables came: of two
+//! lines, the difference divided by that of their peers is what one route takes.
 
 use std::{io::Write, sync::Arc, time::Instant};
 
@@ -24,39 +26,76 @@ use weir_routing::{
 const BLOCKS: u32 = 64;
 const PREFIXES_PER_BLOCK: u32 = 1_000;
 const PER_UPDATE: u32 = 3;
+/// Between two changes of one route.
+const CALM_US: i64 = 7_200_000_000;
+const STORM_US: i64 = 600_000_000;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut out = std::io::stdout().lock();
-    let without = [1_u32, 10, 100].map(|peers| (peers, false));
-    let with = [1, 10, 100].map(|peers| (peers, true));
-    for (peers, knows) in without.into_iter().chain(with) {
-        let thresholds = Thresholds {
-            vrps_stale_after_s: u32::MAX,
-            ..Thresholds::default()
-        };
-        let bogons = Bogons::without_documentation();
-        let mut detector = Detector::new(TopicEpoch(1), thresholds, bogons);
-        let mut load = Load::default();
-        if knows {
-            learn(&mut detector, &mut load, peers);
+    let mut arguments = std::env::args().skip(1);
+    if let (Some(peers), Some(how)) = (arguments.next(), arguments.next()) {
+        return measure(peers.parse()?, &how);
+    }
+    // Each in a process of its own, so that nobody finds memory that another left.
+    let calm = ["1", "10", "100"].map(|peers| (peers, "calm"));
+    let knowing = ["1", "10", "100"].map(|peers| (peers, "knowing"));
+    for (peers, how) in calm.into_iter().chain(knowing).chain([("10", "storm")]) {
+        let child = std::process::Command::new(std::env::current_exe()?)
+            .args([peers, how])
+            .status()?;
+        if !child.success() {
+            return Err(format!("{peers} {how} ended with {child}").into());
         }
-        let rib: Vec<Record> = (0..peers)
-            .flat_map(|peer| (0..BLOCKS).map(move |block| (peer, block)))
-            .map(|(peer, block)| load.table(peer, block))
-            .collect();
-        let (_, seeded) = apply(&mut detector, &rib);
-        let updates: Vec<Record> = (0..300_000).map(|n| load.update(n, peers)).collect();
-        let elements = updates.len() as u64 * u64::from(PER_UPDATE);
-        let (transitions, spent) = apply(&mut detector, &updates);
-        let rate = f64::from(u32::try_from(elements)?) / spent;
-        writeln!(
-            out,
-            "{peers:>3} peers{}: {:>5.0} ns per element, {rate:>8.0} elements/s, {transitions} transitions (RIB: {seeded:.1} s)",
-            if knows { " and knowledge" } else { "" },
-            1e9 / rate,
-        )?;
     }
     Ok(())
+}
+
+fn measure(peers: u32, how: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let thresholds = Thresholds {
+        rpki_stale_after_s: u32::MAX,
+        ..Thresholds::default()
+    };
+    let bogons = Bogons::without_documentation();
+    let mut detector = Detector::new(TopicEpoch(1), thresholds, bogons);
+    let every_us = if how == "storm" { STORM_US } else { CALM_US };
+    let routes = i64::from(peers * BLOCKS * PREFIXES_PER_BLOCK);
+    let mut load = Load {
+        step_us: every_us * i64::from(PER_UPDATE) / routes,
+        ..Load::default()
+    };
+    if how == "knowing" {
+        learn(&mut detector, &mut load, peers);
+    }
+    let before = resident();
+    let tables = (0..peers).flat_map(|peer| (0..BLOCKS).map(move |block| (peer, block)));
+    for (offset, (peer, block)) in (1..).zip(tables) {
+        detector.apply(&load.table(peer, block), offset, &mut Vec::new());
+    }
+    let bytes = resident().zip(before).map(|(after, before)| after - before);
+    let updates: Vec<Record> = (0..300_000).map(|n| load.update(n, peers)).collect();
+    let elements = updates.len() as u64 * u64::from(PER_UPDATE);
+    let (transitions, spent) = apply(&mut detector, &updates);
+    let rate = f64::from(u32::try_from(elements)?) / spent;
+    let memory = bytes.map_or("unknown".to_owned(), |bytes| {
+        let prefixes = i64::from(BLOCKS * PREFIXES_PER_BLOCK);
+        format!("{} B", bytes / prefixes)
+    });
+    writeln!(
+        std::io::stdout(),
+        "{peers:>3} peers, {how:<7}: {:>5.0} ns per element, {rate:>8.0} elements/s, {transitions} transitions; {memory} per \
+         prefix with all its routes",
+        1e9 / rate,
+    )?;
+    Ok(())
+}
+
+/// What this process holds in memory, bytes; where nobody says, nothing.
+fn resident() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: i64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kilobytes * 1_024)
 }
 
 /// All prefixes have a ROA of their origin, and every link is one to a customer.
@@ -110,6 +149,8 @@ fn apply(detector: &mut Detector, records: &[Record]) -> (usize, f64) {
 struct Load {
     seq: u64,
     state: u64,
+    /// Event time between two records.
+    step_us: i64,
 }
 
 impl Load {
@@ -156,7 +197,7 @@ impl Load {
 
     fn record(&mut self, peer: u32, update: Update) -> Record {
         self.seq += 1;
-        let at = 1_767_225_600_000_000 + i64::try_from(self.seq).unwrap_or_default() * 1_000;
+        let at = 1_767_225_600_000_000 + i64::try_from(self.seq).unwrap_or_default() * self.step_us;
         let address = std::net::Ipv4Addr::from_bits(0xc612_0000 + peer);
         Record {
             collector: "rrc00".to_owned(),

@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 use weir_events::position::WriterSeq;
 use weir_routing::{
-    Community, Peer,
+    Peer,
     rib::{Peers, Slot},
     wire::Routes,
 };
 
 use crate::{
-    facts::Measure,
+    facts::{Mark, Measure},
     record::{Control, Knowledge, Record},
     table::{Table, Voice},
 };
@@ -57,7 +57,7 @@ pub(crate) enum Order {
 #[derive(Clone, Debug)]
 pub(crate) struct Speaker {
     pub(crate) slot: Slot,
-    pub(crate) generation: u32,
+    pub(crate) generation: u8,
     pub(crate) earlier: SmallVec<[Slot; 2]>,
 }
 
@@ -114,7 +114,7 @@ impl ControlShard {
         }
         let (slot, generation) = self.peers.heard(&record.collector, routes.peer, now);
         let earlier = if self.peers.any_pending() {
-            self.peers.earlier(slot).collect()
+            self.peers.earlier(slot)
         } else {
             SmallVec::new()
         };
@@ -130,25 +130,20 @@ impl ControlShard {
         };
         let short = |nlri: &&weir_routing::Nlri| nlri.prefix.spans_blocks();
         let voice = speaker.voice(record, update.from_rib, now);
+        let t = measure.thresholds;
         for nlri in update.withdrawn.iter().filter(short) {
             self.short
-                .withdraw(nlri.prefix, nlri.path_id, voice, &self.peers);
+                .withdraw(nlri.prefix, nlri.path_id, voice, &self.peers, t);
         }
         if let Some(attributes) = &update.attributes
             && update.announced.iter().any(|nlri| short(&nlri))
         {
-            let blackhole = attributes.communities.contains(&Community::BLACKHOLE);
-            let path = self.short.intern(&attributes.as_path, blackhole, measure);
+            let mark = Mark::of(attributes);
+            let path = self.short.intern(&attributes.as_path, mark, measure);
             for nlri in update.announced.iter().filter(short) {
                 let peers = &self.peers;
-                self.short.announce(
-                    nlri.prefix,
-                    nlri.path_id,
-                    path,
-                    voice,
-                    peers,
-                    measure.thresholds,
-                );
+                self.short
+                    .announce(nlri.prefix, nlri.path_id, path, voice, peers, t);
             }
             self.short.paths.release(path);
         }

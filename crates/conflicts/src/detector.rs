@@ -57,7 +57,7 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Detector {
     epoch: TopicEpoch,
-    thresholds: Thresholds,
+    pub(crate) thresholds: Thresholds,
     bogons: Bogons,
     known: Known,
     pub(crate) control: ControlShard,

@@ -1,6 +1,6 @@
 //! What a path says of itself, worked out once per interned path.
 
-use weir_routing::{AsPath, Asn, Bogons, Origin, Segment};
+use weir_routing::{AsPath, Asn, Bogons, Community, Origin, PathAttributes, Segment};
 
 use crate::{incident::Role, knowledge::Remembered, thresholds::Thresholds};
 
@@ -9,6 +9,24 @@ use crate::{incident::Role, knowledge::Remembered, thresholds::Thresholds};
 pub(crate) struct Measure<'a> {
     pub(crate) bogons: &'a Bogons,
     pub(crate) thresholds: &'a Thresholds,
+}
+
+/// What else than its path makes a route differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Mark {
+    /// It has the community BLACKHOLE (RFC 7999).
+    pub(crate) blackhole: bool,
+    /// Who said that it is for customers only (RFC 9234).
+    pub(crate) only_to_customer: Option<Asn>,
+}
+
+impl Mark {
+    pub(crate) fn of(attributes: &PathAttributes) -> Self {
+        Self {
+            blackhole: attributes.communities.contains(&Community::BLACKHOLE),
+            only_to_customer: attributes.only_to_customer,
+        }
+    }
 }
 
 /// Facts of one path that every route which holds it shares.
@@ -29,6 +47,10 @@ pub(crate) struct PathFacts {
     pub(crate) sandwiched: Option<Asn>,
     /// Who leaks it, under the knowledge that was asked last.
     pub(crate) leaker: Remembered<Option<Asn>>,
+    /// Who leaks it though it is marked as for customers only, likewise.
+    pub(crate) marked_leaker: Remembered<Option<Asn>>,
+    /// Who passes it on unasked, likewise.
+    pub(crate) unauthorized: Remembered<Option<Asn>>,
 }
 
 impl PathFacts {
@@ -43,6 +65,8 @@ impl PathFacts {
             stretched: stretched(path, suspect, measure.thresholds),
             sandwiched: sandwiched(path, measure.thresholds),
             leaker: Remembered::default(),
+            marked_leaker: Remembered::default(),
+            unauthorized: Remembered::default(),
         }
     }
 
@@ -51,6 +75,7 @@ impl PathFacts {
         match role {
             Role::Origin
             | Role::PartOrigin
+            | Role::WholeOrigin
             | Role::BogonOrigin
             | Role::OddLengthOrigin
             | Role::InvalidOrigin => self.suspect,
@@ -59,7 +84,10 @@ impl PathFacts {
             Role::StretchingHop => self.stretched,
             Role::SandwichedHop => self.sandwiched,
             // Not of the path alone: see `Table::is_of`.
-            Role::LeakingHop => None,
+            Role::LeakingHop
+            | Role::MarkedLeakingHop
+            | Role::UnauthorizedHop
+            | Role::FlappingOrigin => None,
         }
     }
 
@@ -81,11 +109,18 @@ fn hops(path: &AsPath) -> impl DoubleEndedIterator<Item = Asn> + '_ {
 }
 
 /// The parts of the path that have an order.
-fn sequences(path: &AsPath) -> impl Iterator<Item = &[Asn]> {
+pub(crate) fn sequences(path: &AsPath) -> impl DoubleEndedIterator<Item = &[Asn]> {
     path.segments().iter().filter_map(|segment| match segment {
         Segment::Sequence(asns) => Some(asns.as_slice()),
         _ => None,
     })
+}
+
+/// True when one of `near` has the route right from one of `far`.
+pub(crate) fn passes(path: &AsPath, near: &[Asn], far: &[Asn]) -> bool {
+    let links = sequences(path).flat_map(|hops| hops.windows(2));
+    let mut links = links.filter_map(|link| <[Asn; 2]>::try_from(link).ok());
+    links.any(|[one, other]| near.contains(&one) && far.contains(&other))
 }
 
 fn origin(path: &AsPath, bogons: &Bogons) -> Option<Origin> {

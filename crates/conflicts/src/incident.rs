@@ -31,11 +31,19 @@ pub enum Kind {
     RpkiInvalid,
     /// A network passes on a route against its relations.
     RouteLeak,
+    /// A network passes on a route that was for customers only.
+    OtcLeak,
+    /// A network passes on a route that nobody authorized it to.
+    AspaInvalid,
+    /// Routes to a prefix come and go, or change, again and again.
+    Flap,
+    /// A stranger originates a prefix that holds those of others.
+    SuperPrefix,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Moas,
         Self::OriginChange,
         Self::SubPrefix,
@@ -47,6 +55,10 @@ impl Kind {
         Self::DefaultOrTooSpecific,
         Self::RpkiInvalid,
         Self::RouteLeak,
+        Self::OtcLeak,
+        Self::AspaInvalid,
+        Self::Flap,
+        Self::SuperPrefix,
     ];
 
     /// The name in messages, stores and documents.
@@ -64,6 +76,10 @@ impl Kind {
             Self::DefaultOrTooSpecific => "default-or-too-specific",
             Self::RpkiInvalid => "rpki-invalid",
             Self::RouteLeak => "route-leak",
+            Self::OtcLeak => "otc-leak",
+            Self::AspaInvalid => "aspa-invalid",
+            Self::Flap => "flap",
+            Self::SuperPrefix => "super-prefix",
         }
     }
 
@@ -87,6 +103,10 @@ impl Kind {
             Self::DefaultOrTooSpecific => Role::OddLengthOrigin,
             Self::RpkiInvalid => Role::InvalidOrigin,
             Self::RouteLeak => Role::LeakingHop,
+            Self::OtcLeak => Role::MarkedLeakingHop,
+            Self::AspaInvalid => Role::UnauthorizedHop,
+            Self::Flap => Role::FlappingOrigin,
+            Self::SuperPrefix => Role::WholeOrigin,
         }
     }
 }
@@ -99,6 +119,8 @@ pub(crate) enum Role {
     Origin,
     /// Originates a part of a prefix of another.
     PartOrigin,
+    /// Originates a prefix that holds those of others.
+    WholeOrigin,
     /// Originates a bogon.
     BogonOrigin,
     /// Is a bogon on the path.
@@ -115,6 +137,19 @@ pub(crate) enum Role {
     InvalidOrigin,
     /// Passes on what it must keep to itself.
     LeakingHop,
+    /// Passes on what it was told to give to customers only.
+    MarkedLeakingHop,
+    /// Passes on what nobody asked it to.
+    UnauthorizedHop,
+    /// Originates a prefix whose routes come and go.
+    FlappingOrigin,
+}
+
+impl Role {
+    /// Originates what another may hold: explained by who may originate it, and by time.
+    pub(crate) fn claims(self) -> bool {
+        matches!(self, Self::Origin | Self::PartOrigin | Self::WholeOrigin)
+    }
 }
 
 /// Where an incident is filed.
@@ -177,6 +212,8 @@ pub enum EndReason {
     Unknown,
     /// New knowledge says that there is nothing wrong.
     Explained,
+    /// It has been quiet for long enough.
+    Calmed,
 }
 
 /// What happened to an incident.
@@ -311,8 +348,11 @@ pub mod reason {
     pub const CUSTOMER_OF_VICTIM: &str = "customer-of-victim";
     /// The suspect sells transit to a victim.
     pub const PROVIDER_OF_VICTIM: &str = "provider-of-victim";
+    /// The suspect stands right before the victim on paths to what it now originates, or to a part of that, which
+    /// peers of K ASNs have had for a while.
+    pub const TRANSIT_OF_VICTIM: &str = "transit-of-victim";
     /// Every reason, for reading them back.
-    pub const ALL: [&str; 16] = [
+    pub const ALL: [&str; 17] = [
         NO_BASELINE,
         STABLE_ORIGIN_GONE,
         CUSTOMER,
@@ -329,6 +369,7 @@ pub mod reason {
         SIBLING,
         CUSTOMER_OF_VICTIM,
         PROVIDER_OF_VICTIM,
+        TRANSIT_OF_VICTIM,
     ];
 }
 

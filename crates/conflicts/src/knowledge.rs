@@ -5,18 +5,19 @@
 //! Whoever runs the detector reads the content and gives it with [`crate::Detector::provide`] before the
 //! record is applied; the detector itself looks nothing up.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 use weir_routing::{
     AsPath, Asn, Origin, Prefix, Segment,
+    aspa::Aspas,
     knowledge::{Content, Kind},
     organisations::Organisations,
     relations::{Relation, Relations},
     roa::{Validity, Vrps},
 };
 
-use crate::{record::Knowledge, thresholds::Thresholds};
+use crate::{facts::Mark, record::Knowledge, thresholds::Thresholds};
 
 /// What the RPKI says of an origination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,19 +46,17 @@ impl Rpki {
 
 /// A content that holds now.
 #[derive(Clone, Debug)]
-struct Held<T> {
+struct Held {
     hash: Vec<u8>,
     as_of_us: i64,
-    content: Arc<T>,
+    content: Content,
 }
 
 /// What holds now, and what was read ahead of the record that will name it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     ahead: Vec<(Vec<u8>, Content)>,
-    vrps: Option<Held<Vrps>>,
-    relations: Option<Held<Relations>>,
-    organisations: Option<Held<Organisations>>,
+    held: BTreeMap<Kind, Held>,
     /// Rises with each change of content: what was remembered of an older one is worked out anew.
     edition: u32,
 }
@@ -75,12 +74,8 @@ impl Known {
             return true;
         };
         let hash = &knowledge.content_hash;
-        let held = match kind {
-            Kind::Vrps => self.vrps.as_ref().map(|held| &held.hash),
-            Kind::Relations => self.relations.as_ref().map(|held| &held.hash),
-            Kind::Organisations => self.organisations.as_ref().map(|held| &held.hash),
-        };
-        held == Some(hash) || self.ahead.iter().any(|(known, _)| known == hash)
+        self.held.get(&kind).is_some_and(|held| held.hash == *hash)
+            || self.ahead.iter().any(|(known, _)| known == hash)
     }
 
     /// From here on this holds. Nothing is known of a kind whose content was not provided.
@@ -88,139 +83,160 @@ impl Known {
         let Some(kind) = Kind::from_name(&knowledge.kind) else {
             return;
         };
-        let ahead = self.ahead.iter();
-        let at = ahead
-            .clone()
-            .position(|(hash, content)| *hash == knowledge.content_hash && content.kind() == kind);
-        let given = at.map(|at| self.ahead.swap_remove(at).1);
-        // What was read ahead and never named is of no use any more.
-        self.ahead.retain(|(_, content)| content.kind() != kind);
-        let changed = match kind {
-            Kind::Vrps => hold(&mut self.vrps, knowledge, given, |content| match content {
-                Content::Vrps(of) => Some(of),
-                _ => None,
-            }),
-            Kind::Relations => hold(
-                &mut self.relations,
-                knowledge,
-                given,
-                |content| match content {
-                    Content::Relations(of) => Some(of),
-                    _ => None,
-                },
-            ),
-            Kind::Organisations => {
-                hold(
-                    &mut self.organisations,
-                    knowledge,
-                    given,
-                    |content| match content {
-                        Content::Organisations(of) => Some(of),
-                        _ => None,
-                    },
-                )
-            }
-        };
-        if changed {
-            self.edition = self.edition.wrapping_add(1);
+        if let Some(held) = self.held.get_mut(&kind)
+            && held.hash == knowledge.content_hash
+        {
+            held.as_of_us = knowledge.as_of_us;
+            return;
         }
+        self.held.remove(&kind);
+        // What was read ahead of this kind and is not named is of no use any more.
+        for (hash, content) in self.ahead.extract_if(.., |(_, c)| c.kind() == kind) {
+            if hash == knowledge.content_hash {
+                let as_of_us = knowledge.as_of_us;
+                let held = Held {
+                    hash,
+                    as_of_us,
+                    content,
+                };
+                self.held.insert(kind, held);
+            }
+        }
+        self.edition = self.edition.wrapping_add(1);
+    }
+
+    /// The content of a kind that holds, and as of when.
+    fn held<'a, T>(
+        &'a self,
+        kind: Kind,
+        of_kind: impl FnOnce(&'a Content) -> Option<&'a T>,
+    ) -> Option<(&'a T, i64)> {
+        let held = self.held.get(&kind)?;
+        Some((of_kind(&held.content)?, held.as_of_us))
+    }
+
+    fn vrps(&self) -> Option<(&Vrps, i64)> {
+        self.held(Kind::Vrps, |content| match content {
+            Content::Vrps(vrps) => Some(&**vrps),
+            _ => None,
+        })
+    }
+
+    fn aspas(&self) -> Option<(&Aspas, i64)> {
+        self.held(Kind::Aspas, |content| match content {
+            Content::Aspas(aspas) => Some(&**aspas),
+            _ => None,
+        })
+    }
+
+    fn relations(&self) -> Option<&Relations> {
+        let held = self.held(Kind::Relations, |content| match content {
+            Content::Relations(relations) => Some(&**relations),
+            _ => None,
+        });
+        held.map(|(relations, _)| relations)
+    }
+
+    fn organisations(&self) -> Option<&Organisations> {
+        let held = self.held(Kind::Organisations, |content| match content {
+            Content::Organisations(organisations) => Some(&**organisations),
+            _ => None,
+        });
+        held.map(|(organisations, _)| organisations)
     }
 
     /// VRPs that may raise something at `now`.
     fn fresh_vrps(&self, now: i64, t: &Thresholds) -> Option<&Vrps> {
-        let held = self.vrps.as_ref()?;
-        let is_stale = now.saturating_sub(held.as_of_us) > t.vrps_stale_after_us();
-        (!is_stale).then_some(&*held.content)
+        let (vrps, as_of_us) = self.vrps()?;
+        (!is_stale(as_of_us, now, t)).then_some(vrps)
     }
 
     /// What the RPKI says at `now` of this origination.
     pub(crate) fn rpki(&self, prefix: &Prefix, origin: &Origin, now: i64, t: &Thresholds) -> Rpki {
         match self.fresh_vrps(now, t) {
             Some(vrps) => Rpki::Judged(vrps.validate(prefix, origin)),
-            None if self.vrps.is_some() => Rpki::Stale,
+            None if self.vrps().is_some() => Rpki::Stale,
             None => Rpki::Unknown,
         }
     }
 
     /// True when VRPs, however old, allow this origination: a set is none, though its lowest member may.
     pub(crate) fn allows(&self, prefix: &Prefix, origin: &Origin) -> bool {
-        let vrps = self.vrps.as_ref();
-        vrps.is_some_and(|held| held.content.validate(prefix, origin) == Validity::Valid)
+        let vrps = self.vrps();
+        vrps.is_some_and(|(vrps, _)| vrps.validate(prefix, origin) == Validity::Valid)
     }
 
     /// Who passed the route on against the relations. Of a path with an AS_SET only what stands before it has an
     /// order.
     pub(crate) fn leaker(&self, path: &AsPath) -> Option<Asn> {
-        let relations = self.relations.as_ref()?;
-        let in_order = path.segments().iter().map_while(|segment| match segment {
-            Segment::Sequence(asns) => Some(asns.as_slice()),
-            Segment::ConfedSequence(_) | Segment::ConfedSet(_) => Some(&[]),
-            Segment::Set(_) => None,
-        });
-        let hops: SmallVec<[Asn; 16]> = in_order.flatten().copied().collect();
-        let listed = |one, other| {
-            let listed = self.organisations.as_ref();
-            listed.is_some_and(|held| held.content.are_siblings(one, other))
-        };
-        relations.content.leaker(hops.into_iter(), listed)
+        let relations = self.relations()?;
+        let hops: SmallVec<[Asn; 16]> = in_order(path).collect();
+        relations.leaker(hops.into_iter(), |one, other| self.share_owner(one, other))
+    }
+
+    /// Who passed on a route that is marked as for customers only.
+    pub(crate) fn marked_leaker(&self, path: &AsPath, mark: Mark) -> Option<Asn> {
+        let (relations, marked_by) = (self.relations()?, mark.only_to_customer?);
+        let hops: SmallVec<[Asn; 16]> = in_order(path).collect();
+        relations.leaker_of_marked(hops.into_iter(), marked_by, |one, other| {
+            self.share_owner(one, other)
+        })
+    }
+
+    /// Who passed the route on unasked, by ASPAs, however old. A path with an AS_SET cannot be verified, and names
+    /// nobody.
+    pub(crate) fn unauthorized(&self, path: &AsPath) -> Option<Asn> {
+        let (aspas, _) = self.aspas()?;
+        let is_set = |segment: &Segment| matches!(segment, Segment::Set(_));
+        if path.segments().iter().any(is_set) {
+            return None;
+        }
+        aspas.unauthorized(in_order(path))
     }
 
     /// True when both are known to belong to one organisation.
     pub(crate) fn are_siblings(&self, one: Asn, other: Asn) -> bool {
-        let listed = self.organisations.as_ref();
-        listed.is_some_and(|held| held.content.are_siblings(one, other))
-            || self.relation(one, other) == Some(Relation::Sibling)
+        self.share_owner(one, other) || self.relation(one, other) == Some(Relation::Sibling)
+    }
+
+    fn share_owner(&self, one: Asn, other: Asn) -> bool {
+        let organisations = self.organisations();
+        organisations.is_some_and(|listed| listed.are_siblings(one, other))
     }
 
     /// What `neighbour` is to `asn`.
     pub(crate) fn relation(&self, asn: Asn, neighbour: Asn) -> Option<Relation> {
-        let relations = self.relations.as_ref()?;
-        relations.content.of(asn, neighbour)
+        self.relations()?.of(asn, neighbour)
     }
 
     /// Who may originate the prefix or what it is a part of, ascending.
     pub(crate) fn authorized(&self, prefix: &Prefix) -> Vec<Asn> {
-        let vrps = self.vrps.as_ref();
-        vrps.map_or_else(Vec::new, |held| held.content.authorized(prefix))
+        let vrps = self.vrps();
+        vrps.map_or_else(Vec::new, |(vrps, _)| vrps.authorized(prefix))
     }
 }
 
-/// Puts what is named in place of what was held; true when that is another content.
-fn hold<T>(
-    held: &mut Option<Held<T>>,
-    knowledge: &Knowledge,
-    given: Option<Content>,
-    of_kind: impl FnOnce(Content) -> Option<Arc<T>>,
-) -> bool {
-    if let Some(same) = held
-        && same.hash == knowledge.content_hash
-    {
-        same.as_of_us = knowledge.as_of_us;
-        return false;
-    }
-    *held = given.and_then(of_kind).map(|content| Held {
-        hash: knowledge.content_hash.clone(),
-        as_of_us: knowledge.as_of_us,
-        content,
+/// What relying parties made so long ago raises nothing.
+fn is_stale(as_of_us: i64, now: i64, t: &Thresholds) -> bool {
+    now.saturating_sub(as_of_us) > t.rpki_stale_after_us()
+}
+
+/// The hops of a path, from the nearest to the origin, until the first set, whose members have no order.
+fn in_order(path: &AsPath) -> impl Iterator<Item = Asn> + '_ {
+    let in_order = path.segments().iter().map_while(|segment| match segment {
+        Segment::Sequence(asns) => Some(asns.as_slice()),
+        Segment::ConfedSequence(_) | Segment::ConfedSet(_) => Some(&[]),
+        Segment::Set(_) => None,
     });
-    true
+    in_order.flatten().copied()
 }
 
 /// What was found of an origin or of a path under one edition of the knowledge; no part of the state, which it
 /// only makes faster.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Remembered<T> {
     edition: u32,
     found: T,
-}
-
-impl<T: Default> Default for Remembered<T> {
-    fn default() -> Self {
-        Self {
-            edition: 0,
-            found: T::default(),
-        }
-    }
 }
 
 impl<T> PartialEq for Remembered<T> {
@@ -243,9 +259,35 @@ impl<T: Copy> Remembered<T> {
 }
 
 impl Remembered<Option<Asn>> {
+    /// Who leaks a path that is marked as for customers only.
+    pub(crate) fn marked_leaker(
+        &mut self,
+        known: &Known,
+        path: &AsPath,
+        mark: Mark,
+    ) -> Option<Asn> {
+        mark.only_to_customer?;
+        self.or_find(known, || known.marked_leaker(path, mark))
+    }
+
     /// Who leaks this path.
     pub(crate) fn leaker(&mut self, known: &Known, path: &AsPath) -> Option<Asn> {
         self.or_find(known, || known.leaker(path))
+    }
+
+    /// Whom fresh ASPAs name.
+    pub(crate) fn unauthorized(
+        &mut self,
+        known: &Known,
+        path: &AsPath,
+        now: i64,
+        t: &Thresholds,
+    ) -> Option<Asn> {
+        let (_, as_of_us) = known.aspas()?;
+        if is_stale(as_of_us, now, t) {
+            return None;
+        }
+        self.or_find(known, || known.unauthorized(path))
     }
 }
 

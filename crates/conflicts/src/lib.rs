@@ -7,6 +7,7 @@
 //!
 //! - [`record`]: what it is told; [`incident`]: what it tells; [`wire`]: both as messages.
 //! - [`rule`] and [`rules`]: what is a conflict. `docs/rules.md` says it to people.
+//! - [`suspicion`]: what raises and lowers it.
 //! - [`knowledge`]: what others say, which the log names and the caller provides.
 //! - [`detector`]: the control shard, which every record passes, and one shard per address block.
 //! - [`snapshot`]: the shards as bytes, each at its own position.
@@ -18,10 +19,12 @@ pub mod record;
 pub mod rule;
 pub mod rules;
 pub mod snapshot;
+pub mod suspicion;
 pub mod thresholds;
 pub mod wire;
 
 mod control;
+mod damping;
 mod facts;
 mod history;
 mod shard;

@@ -3,6 +3,7 @@
 use weir_routing::{AsPath, Asn, Bogons, Origin, Prefix};
 
 use crate::{
+    facts,
     incident::{Kind, Severity},
     knowledge::Rpki,
     thresholds::Thresholds,
@@ -29,27 +30,72 @@ pub struct RouteView<'a> {
     pub sandwiched_asn: Option<Asn>,
     /// The origin is stable for this very prefix, or shares an ASN with one that is.
     pub is_stable: bool,
+    /// Whose routes to it come and go at this vantage point.
+    pub flapping_asn: Option<Asn>,
+    /// The origin was found innocent as part of a larger prefix when it was new.
+    pub is_cleared: bool,
     /// Origins to compare with: the stable ones, without any the ones that came before. Never
     /// overlapping with `origin`.
     pub expected: &'a [Asn],
+    /// The origin stands right before an expected one on paths to the prefix that have stood: see
+    /// `reason::TRANSIT_OF_VICTIM`.
+    pub is_transit: bool,
     /// There is no stable origin to compare with.
     pub no_baseline: bool,
     /// An expected origin has a route that is not stale.
     pub expected_is_visible: bool,
     /// The network that passed the route on against its relations.
     pub leaking_asn: Option<Asn>,
+    /// The network that passed the route on though it was for customers only.
+    pub marked_leaking_asn: Option<Asn>,
+    /// The network that passed the route on without being asked to, by ASPAs.
+    pub unauthorized_asn: Option<Asn>,
     /// What ROAs say of this origination.
     pub rpki: Rpki,
     /// Whom they allow it, when they forbid it.
     pub authorized: &'a [Asn],
     /// The origin announces the covering prefix too, and a ROA allows that.
     pub is_part_of_valid: bool,
+    /// What others hold inside of the prefix, when it is new and the origin holds nothing there.
+    pub within: Option<&'a Within>,
     /// The nearest announced less specific, not /0 to /7.
     pub covering: Option<&'a Covering>,
     /// The list of the stream.
     pub bogons: &'a Bogons,
     /// What is too long, too many, too young.
     pub thresholds: &'a Thresholds,
+}
+
+/// How near to the origin somebody stands on the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nearness {
+    /// Right before it: has the route from the origin itself.
+    Next,
+    /// With others between them.
+    Further,
+}
+
+impl RouteView<'_> {
+    /// How near to the origin one of these stands on the path; `None` = none of them does, or the path loops: who
+    /// puts the victim there to have it drop the route comes twice. Prepends count once.
+    #[must_use]
+    pub fn nearest_of(&self, asns: &[Asn]) -> Option<Nearness> {
+        if self.looping_asn.is_some() {
+            return None;
+        }
+        let origin = self.origin.map_or(&[][..], Origin::asns);
+        let hops = || facts::sequences(self.path).flatten().rev();
+        // Private ASNs may stand behind the origin; members of a set stand nowhere.
+        let behind = hops().position(|hop| origin.contains(hop));
+        let from = hops().skip(behind.unwrap_or_default());
+        let mut before = from.skip_while(|hop| origin.contains(hop));
+        if before.next().is_some_and(|hop| asns.contains(hop)) {
+            return Some(Nearness::Next);
+        }
+        before
+            .any(|hop| asns.contains(hop))
+            .then_some(Nearness::Further)
+    }
 }
 
 /// A prefix that holds the announced one.
@@ -71,6 +117,15 @@ impl Covering {
     pub fn is_held_by(&self, origin: &Origin) -> bool {
         origin.asns().iter().any(|asn| self.origins.contains(asn))
     }
+}
+
+/// Parts of a new prefix that were there before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Within {
+    /// Their stable origins, ascending.
+    pub holders: Vec<Asn>,
+    /// The new origin stands right before the holder of the first part on paths to it.
+    pub is_transit: bool,
 }
 
 /// What a rule found.

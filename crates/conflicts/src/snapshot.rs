@@ -19,9 +19,10 @@ use crate::{
 };
 use bytes::{Reader, Writer};
 
-/// Version of the format, the first byte of every snapshot. Format 1 is read too: its incidents do not say
-/// how bad their routes are by themselves, which was the same.
-const FORMAT: u8 = 2;
+/// Version of the format, the first byte of every snapshot. Older ones are read too: in format 1 incidents do not
+/// say how bad their routes are by themselves, which was the same; before format 3 nothing is said of flaps, before
+/// format 4 nothing of routes that are for customers only.
+const FORMAT: u8 = 4;
 const CONTROL: u8 = b'c';
 const BLOCK: u8 = b'b';
 
@@ -78,8 +79,11 @@ impl Detector {
 
     /// A copy of one block as it is now; from here on it is clean until it changes.
     pub fn block_snapshot(&mut self, block: Block) -> BlockSnapshot {
+        let now = self.control.now();
         let shard = self.shards.entry(block).or_default();
         shard.dirty = false;
+        // Equal states are equal bytes, whenever what has decayed was forgotten.
+        shard.restless.forget(now, &self.thresholds);
         let shard = shard.clone();
         BlockSnapshot { block, shard }
     }
@@ -193,6 +197,7 @@ impl BlockSnapshot {
         for count in [judged, stable, unsettled] {
             to.unsigned(count);
         }
+        values::put_restless(&mut to, &shard.restless);
         to.done()
     }
 
@@ -201,7 +206,7 @@ impl BlockSnapshot {
         if from.unsigned()? != u64::from(block.id()) {
             return Err(SnapshotError::Impossible { what: "block" });
         }
-        let table = values::table(&mut from, measure)?;
+        let mut table = values::table(&mut from, measure)?;
         let open = from.list(|from| {
             let incident = values::incident(from)?;
             Ok(Live {
@@ -225,6 +230,12 @@ impl BlockSnapshot {
             stable: from.unsigned()?,
             unsettled: from.unsigned()?,
         };
+        let restless = values::restless(&mut from)?;
+        for (prefix, _) in restless.sorted() {
+            if let Some(entry) = table.entries.get_mut(prefix) {
+                entry.may_flap = true;
+            }
+        }
         let timers = open.iter().filter(|live| live.due_us != i64::MAX);
         let timers = timers.map(|live| (live.due_us, live.incident.key()));
         let shard = Shard {
@@ -233,6 +244,7 @@ impl BlockSnapshot {
             open: open.into_iter().map(|l| (l.incident.key(), l)).collect(),
             closed: closed.into_iter().map(|c| (c.incident.key(), c)).collect(),
             baseline,
+            restless,
             pb: 0,
             dirty: false,
         };

@@ -1,21 +1,33 @@
 //! Prefixes with their routes and origins: of one address block, or the short ones of all.
 
-use std::collections::HashMap;
+mod sweeping;
+
+use std::{
+    collections::{BTreeSet, HashMap, hash_map},
+    ops::Bound,
+};
 
 use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
 use weir_routing::{
     AsPath, Asn, Origin, Prefix,
-    rib::{Freshness, PathRef, PathTable, Peers, Route, Routes, Slot, routes::Announced},
+    rib::{Freshness, PathRef, PathTable, Peers, Route, Routes, Seats, Slot, routes::Announced},
 };
 
 use crate::{
-    facts::{Measure, PathFacts},
-    history::History,
+    damping,
+    facts::{self, Mark, Measure, PathFacts},
+    history::{History, Seen},
     incident::{Key, Role},
     knowledge::Known,
-    rule::Covering,
+    rule::{Covering, Within},
     thresholds::Thresholds,
 };
+
+/// Parts of a prefix that are looked at to learn who holds them.
+const MOST_PARTS: usize = 256;
+/// Parts, of nobody as well, that are gone through for that.
+const MOST_LOOKED_AT: usize = 4_096;
 
 /// Less specifics of fewer bits cover nothing: they are defaults.
 const SHORTEST_COVERING: u8 = 8;
@@ -31,13 +43,28 @@ pub(crate) struct Entry {
     pub(crate) judged: bool,
     /// Has incidents, open or lately closed.
     pub(crate) watched: bool,
+    /// Routes to it may flap; else there is no need to look.
+    pub(crate) may_flap: bool,
+}
+
+/// What an update did to the routes of a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing.
+    None,
+    /// A route that had expired is not kept any more.
+    Forgotten,
+    /// It changed them.
+    Changed,
+    /// Besides, a route of this suspect went or gave way before it had stood for long: worth so many points.
+    Disturbed(u32, Asn),
 }
 
 /// Who says something, and as of when.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Voice<'a> {
     pub(crate) slot: Slot,
-    pub(crate) generation: u32,
+    pub(crate) generation: u8,
     /// Sessions of the same peer before this one that still have routes.
     pub(crate) earlier: &'a [Slot],
     pub(crate) event_time_us: i64,
@@ -48,29 +75,49 @@ pub(crate) struct Voice<'a> {
 /// Prefixes by exact match; covering ones are found by length.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
-    pub(crate) paths: PathTable<PathFacts>,
+    pub(crate) paths: PathTable<Mark, PathFacts>,
+    pub(crate) seats: Seats,
     pub(crate) entries: HashMap<Prefix, Entry, FxBuildHasher>,
+    /// The same, in order: what lies in a prefix stands right behind it.
+    ordered: BTreeSet<Prefix>,
     /// Lengths that occur, as bits.
     lengths: u128,
 }
 
 impl Table {
-    pub(crate) fn intern(
-        &mut self,
-        path: &AsPath,
-        blackhole: bool,
-        measure: Measure<'_>,
-    ) -> PathRef {
+    pub(crate) fn intern(&mut self, path: &AsPath, mark: Mark, measure: Measure<'_>) -> PathRef {
         self.paths
-            .intern(path, blackhole, |path| PathFacts::of(path, measure))
+            .intern(path, mark, |path| PathFacts::of(path, measure))
     }
 
     pub(crate) fn entry(&mut self, prefix: Prefix) -> &mut Entry {
-        self.lengths |= bit(prefix.length());
-        self.entries.entry(prefix).or_default()
+        self.with_paths(prefix).2
     }
 
-    /// Applies an announcement; `path` keeps the caller's count. True when it changed anything.
+    /// The entry of a prefix, new or not, beside the paths and the seats of all.
+    fn with_paths(
+        &mut self,
+        prefix: Prefix,
+    ) -> (&mut PathTable<Mark, PathFacts>, &mut Seats, &mut Entry) {
+        let Self {
+            paths,
+            seats,
+            entries,
+            ordered,
+            lengths,
+        } = self;
+        let entry = match entries.entry(prefix) {
+            hash_map::Entry::Occupied(known) => known.into_mut(),
+            hash_map::Entry::Vacant(new) => {
+                *lengths |= bit(prefix.length());
+                ordered.insert(prefix);
+                new.insert(Entry::default())
+            }
+        };
+        (paths, seats, entry)
+    }
+
+    /// Applies an announcement; `path` keeps the caller's count.
     pub(crate) fn announce(
         &mut self,
         prefix: Prefix,
@@ -79,45 +126,51 @@ impl Table {
         voice: Voice<'_>,
         peers: &Peers,
         t: &Thresholds,
-    ) -> bool {
-        self.lengths |= bit(prefix.length());
-        let Self { paths, entries, .. } = self;
-        let entry = entries.entry(prefix).or_default();
+    ) -> Effect {
+        if self.seats.is_full_for(voice.slot) {
+            self.make_room(peers);
+        }
+        let (paths, seats, entry) = self.with_paths(prefix);
         let Voice { slot, now, .. } = voice;
         let fresh =
-            |route: &Route| peers.freshness(route.slot, route.generation) == Freshness::Fresh;
-        if voice.from_rib && entry.routes.get(slot, path_id).is_some_and(fresh) {
+            |route: Route| peers.freshness(route.slot, route.generation) == Freshness::Fresh;
+        if voice.from_rib && entry.routes.get(slot, path_id, seats).is_some_and(fresh) {
             // The dump may be older than what the peer has said since.
-            return mark_from_rib(paths, entry, path, now, t);
+            return Effect::of(mark_from_rib(paths, entry, path, now, t));
         }
         let mut changed = false;
+        let mut disturbed = None;
         for earlier in voice.earlier {
-            if let Some(old) = entry.routes.withdraw(*earlier, path_id) {
+            if let Some(old) = entry.routes.withdraw(*earlier, path_id, seats) {
                 changed = true;
                 leave(paths, &mut entry.history, old.path, now);
             }
         }
-        let done = entry.routes.announce(Route {
+        let new = Route {
             slot,
             path_id,
             generation: voice.generation,
             path,
             event_time_us: voice.event_time_us,
-        });
+        };
+        let done = entry.routes.announce(new, seats);
         match done {
-            Announced::Same => return changed,
+            Announced::Same => return Effect::of(changed),
             Announced::Added => paths.retain(path, 1),
             Announced::Refreshed => {}
             Announced::Replaced(old) => {
                 paths.retain(path, 1);
-                leave(paths, &mut entry.history, old, now);
+                if !voice.from_rib {
+                    disturbed = suspect_of_restless(paths, &old, voice, peers, t);
+                }
+                leave(paths, &mut entry.history, old.path, now);
             }
         }
         entry.lost = false;
         if let Some(origin) = paths.facts(path).and_then(|facts| facts.origin.as_ref()) {
             let routes = &entry.routes;
             let present = || {
-                routes.iter().any(|route| {
+                routes.iter(seats).any(|route| {
                     (route.slot, route.path_id) != (slot, path_id)
                         && peers.freshness(route.slot, route.generation) != Freshness::Expired
                         && paths
@@ -130,44 +183,76 @@ impl Table {
         if voice.from_rib {
             mark_from_rib(paths, entry, path, now, t);
         }
-        true
+        let disturbs = |suspect| Effect::Disturbed(damping::CHANGED, suspect);
+        disturbed.map_or(Effect::Changed, disturbs)
     }
 
-    /// Applies a withdrawal. True when a route went that had not expired.
+    /// Applies a withdrawal; that of a route that had expired changes nothing.
     pub(crate) fn withdraw(
         &mut self,
         prefix: Prefix,
         path_id: u32,
         voice: Voice<'_>,
         peers: &Peers,
-    ) -> bool {
-        let Self { paths, entries, .. } = self;
+        t: &Thresholds,
+    ) -> Effect {
+        let Self {
+            paths,
+            seats,
+            entries,
+            ..
+        } = self;
         let Some(entry) = entries.get_mut(&prefix) else {
-            return false;
+            return Effect::None;
         };
-        let mut changed = false;
+        let (mut changed, mut forgotten) = (false, false);
+        let mut disturbed = None;
         for slot in voice.earlier.iter().copied().chain([voice.slot]) {
-            let Some(old) = entry.routes.withdraw(slot, path_id) else {
+            let Some(old) = entry.routes.withdraw(slot, path_id, seats) else {
                 continue;
             };
             if peers.freshness(old.slot, old.generation) == Freshness::Expired {
                 entry.lost = true;
+                forgotten = true;
                 paths.release(old.path);
             } else {
                 changed = true;
                 entry.lost = false;
+                disturbed = disturbed.or(suspect_of_restless(paths, &old, voice, peers, t));
                 leave(paths, &mut entry.history, old.path, voice.now);
             }
         }
-        changed
+        let Some(suspect) = disturbed else {
+            return if forgotten && !changed {
+                Effect::Forgotten
+            } else {
+                Effect::of(changed)
+            };
+        };
+        let any_left = entry.routes.has_slot(voice.slot, seats);
+        let points = if any_left {
+            damping::CHANGED
+        } else {
+            damping::WITHDRAWN
+        };
+        Effect::Disturbed(points, suspect)
     }
 
     /// True when a route of this path is one of the incident's. What rests on knowledge is worked out anew: no
     /// restart may make a difference.
     pub(crate) fn is_of(&self, key: Key, path: PathRef, known: &Known) -> bool {
-        if key.role == Role::LeakingHop {
+        let mark = self.paths.mark(path).unwrap_or_default();
+        let names = |find: &dyn Fn(&AsPath) -> Option<Asn>| {
             let path = self.paths.path(path);
-            return path.is_some_and(|path| known.leaker(path) == Some(key.suspect));
+            path.is_some_and(|path| find(path) == Some(key.suspect))
+        };
+        match key.role {
+            Role::LeakingHop => return names(&|path| known.leaker(path)),
+            Role::MarkedLeakingHop => return names(&|path| known.marked_leaker(path, mark)),
+            Role::UnauthorizedHop => return names(&|path| known.unauthorized(path)),
+            // It rests on sessions: any route of theirs is one.
+            Role::FlappingOrigin => return true,
+            _ => {}
         }
         let Some(facts) = self.paths.facts(path) else {
             return false;
@@ -196,6 +281,69 @@ impl Table {
             })
     }
 
+    /// What others than `origin` hold inside of `whole`; `None` when nobody does, or it holds a part itself.
+    pub(crate) fn within(
+        &self,
+        whole: Prefix,
+        origin: &Origin,
+        peers: &Peers,
+        now: i64,
+        t: &Thresholds,
+    ) -> Option<Within> {
+        let behind = self
+            .ordered
+            .range((Bound::Excluded(whole), Bound::Unbounded));
+        let parts = behind.take_while(|prefix| whole.covers(prefix));
+        let mut found = Within::default();
+        let held = parts.take(MOST_LOOKED_AT).filter_map(|prefix| {
+            let held = self.covers(*prefix, self.entries.get(prefix)?, peers, now, t);
+            held.filter(|held| !held.no_baseline)
+        });
+        for part in held.take(MOST_PARTS) {
+            if part.is_held_by(origin) {
+                return None;
+            }
+            if found.holders.is_empty() {
+                let asns = (origin.asns(), &*part.origins);
+                found.is_transit = self.is_transit(&part.prefix, asns, peers, now, t);
+            }
+            found.holders.extend(part.origins);
+        }
+        found.holders.sort_unstable();
+        found.holders.dedup();
+        (!found.holders.is_empty()).then_some(found)
+    }
+
+    /// True when one of `transits` stands right before one of `origins` on paths to the prefix that as many peer ASNs
+    /// as it takes to confirm an incident have had for a while: who forges one must wait, and be seen.
+    pub(crate) fn is_transit(
+        &self,
+        prefix: &Prefix,
+        (transits, origins): (&[Asn], &[Asn]),
+        peers: &Peers,
+        now: i64,
+        t: &Thresholds,
+    ) -> bool {
+        let Some(entry) = self.entries.get(prefix).filter(|_| !origins.is_empty()) else {
+            return false;
+        };
+        let passes = |route: &Route| {
+            let path = self.paths.path(route.path);
+            peers.freshness(route.slot, route.generation) == Freshness::Fresh
+                && now.saturating_sub(route.event_time_us) >= t.settled_after_us()
+                && path.is_some_and(|path| facts::passes(path, transits, origins))
+        };
+        let mut asns: SmallVec<[Asn; 16]> = SmallVec::new();
+        for route in entry.routes.iter(&self.seats).filter(passes) {
+            if let Some(session) = peers.session(route.slot)
+                && !asns.contains(&session.peer.asn)
+            {
+                asns.push(session.peer.asn);
+            }
+        }
+        asns.len() >= t.peers_to_confirm()
+    }
+
     fn covers(
         &self,
         prefix: Prefix,
@@ -208,7 +356,7 @@ impl Table {
             return None;
         }
         let present = |origin: &Origin| {
-            entry.routes.iter().any(|route| {
+            entry.routes.iter(&self.seats).any(|route| {
                 peers.freshness(route.slot, route.generation) != Freshness::Expired
                     && self
                         .paths
@@ -246,37 +394,35 @@ impl Table {
             settled,
         })
     }
+}
 
-    /// Once a day: what has a route is seen now, what has expired is dropped, what is too old is
-    /// forgotten. Depends on nothing but the state and the time.
-    pub(crate) fn sweep(&mut self, peers: &Peers, now: i64, t: &Thresholds) {
-        let Self { paths, entries, .. } = self;
-        entries.retain(|_, entry| {
-            let had = !entry.routes.is_empty();
-            entry.routes.drop_expired(peers, |old| {
-                if let Some(origin) = paths.facts(old.path).and_then(|f| f.origin.as_ref())
-                    && let Some(seen) = entry.history.get_mut(origin)
-                {
-                    seen.last_us = now;
-                }
-                paths.release(old.path);
-            });
-            entry.lost |= had && entry.routes.is_empty();
-            for route in entry.routes.iter() {
-                if let Some(origin) = paths.facts(route.path).and_then(|f| f.origin.as_ref())
-                    && let Some(seen) = entry.history.get_mut(origin)
-                {
-                    seen.last_us = now;
-                }
-            }
-            entry.history.forget(now, t);
-            entry.watched || !entry.routes.is_empty() || !entry.history.0.is_empty()
-        });
+impl Effect {
+    fn of(changed: bool) -> Self {
+        if changed { Self::Changed } else { Self::None }
     }
 }
 
+/// Whose route it was that goes now, if its session gave it a short while ago, by its own clock: what had stood for
+/// long is no sign of restlessness, and costs nothing. What had expired is none either.
+fn suspect_of_restless(
+    paths: &PathTable<Mark, PathFacts>,
+    old: &Route,
+    voice: Voice<'_>,
+    peers: &Peers,
+    t: &Thresholds,
+) -> Option<Asn> {
+    let stood = voice.event_time_us.saturating_sub(old.event_time_us);
+    if stood >= t.flap_half_life_us()
+        || old.slot != voice.slot
+        || peers.freshness(old.slot, old.generation) == Freshness::Expired
+    {
+        return None;
+    }
+    paths.facts(old.path)?.suspect
+}
+
 /// A route of this path is gone: its origin was there until now.
-fn leave(paths: &mut PathTable<PathFacts>, history: &mut History, path: PathRef, now: i64) {
+fn leave(paths: &mut PathTable<Mark, PathFacts>, history: &mut History, path: PathRef, now: i64) {
     if let Some(origin) = paths.facts(path).and_then(|facts| facts.origin.as_ref())
         && let Some(seen) = history.get_mut(origin)
     {
@@ -287,7 +433,7 @@ fn leave(paths: &mut PathTable<PathFacts>, history: &mut History, path: PathRef,
 
 /// What a RIB holds is stable, unless it is being disputed.
 fn mark_from_rib(
-    paths: &PathTable<PathFacts>,
+    paths: &PathTable<Mark, PathFacts>,
     entry: &mut Entry,
     path: PathRef,
     now: i64,
@@ -296,7 +442,10 @@ fn mark_from_rib(
     let Some(origin) = paths.facts(path).and_then(|facts| facts.origin.as_ref()) else {
         return false;
     };
-    let watched = entry.watched;
+    // Who came into the table lately, beside somebody who has held the prefix, is not made stable by being there.
+    let held = |seen: &Seen| now.saturating_sub(seen.first_us) >= t.settled_after_us();
+    let disputed = entry.history.stable_strangers(origin, now, t).any(held);
+    let watched = entry.watched || disputed;
     let newcomer = entry.history.get(origin).is_none();
     if newcomer {
         entry.history.note(origin, now, || false, t);

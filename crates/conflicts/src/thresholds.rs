@@ -1,5 +1,9 @@
 //! Every number that a rule or the life of an incident turns on, as one value.
 
+mod ranges;
+
+pub use ranges::RangeError;
+
 use serde::{Deserialize, Serialize};
 use weir_events::time::SECOND_US;
 use weir_routing::{Asn, Prefix};
@@ -13,7 +17,8 @@ pub struct Thresholds {
     pub confirm_at: u32,
     /// An origin this old is stable.
     pub stable_after_s: u32,
-    /// A covering prefix known for less is no ground for a sub-prefix incident: it is counted.
+    /// A covering prefix known for less is no ground for a sub-prefix incident: it is counted. A route that has stood
+    /// for less says nothing of who carries whom.
     pub settled_after_s: u32,
     /// An incident that ended less than this ago is re-opened under its id.
     pub reopen_within_s: u32,
@@ -31,8 +36,18 @@ pub struct Thresholds {
     pub longest_ipv4: u8,
     /// A longer IPv6 prefix is too specific for the global table.
     pub longest_ipv6: u8,
-    /// VRPs of longer ago raise nothing.
-    pub vrps_stale_after_s: u32,
+    /// A route with as many points flaps (RFC 2439: 1000 for a withdrawal, 500 for another path; none when the route
+    /// before had stood for a half-life). Below 6000 it is mostly routers that look for another way after one change
+    /// (RFC 7196, 4) ...
+    pub flap_begins_at: u32,
+    /// ... until it has less than this.
+    pub flap_ends_below: u32,
+    /// In so many seconds half of the points go.
+    pub flap_half_life_s: u32,
+    /// Prefixes that are announced and withdrawn on purpose, to be watched.
+    pub beacons: Vec<Prefix>,
+    /// VRPs and ASPAs of longer ago raise nothing.
+    pub rpki_stale_after_s: u32,
     /// Networks that buy transit from nobody.
     pub tier1: Vec<u32>,
 }
@@ -41,6 +56,9 @@ pub struct Thresholds {
 const TIER1: [u32; 16] = [
     174, 701, 1239, 1299, 2914, 3257, 3320, 3356, 3491, 5511, 6453, 6461, 6762, 6830, 7018, 12_956,
 ];
+
+/// Routing beacons of RIPE RIS, with the anchors beside them.
+const BEACONS: [&str; 3] = ["84.205.64.0/19", "93.175.144.0/20", "2001:7fb:fe00::/40"];
 
 impl Default for Thresholds {
     fn default() -> Self {
@@ -56,7 +74,14 @@ impl Default for Thresholds {
             prepended_over: 15,
             longest_ipv4: 24,
             longest_ipv6: 48,
-            vrps_stale_after_s: 7_200,
+            flap_begins_at: 6_000,
+            flap_ends_below: 750,
+            flap_half_life_s: 900,
+            beacons: BEACONS
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect(),
+            rpki_stale_after_s: 7_200,
             tier1: TIER1.to_vec(),
         }
     }
@@ -78,6 +103,12 @@ impl Thresholds {
             self.longest_ipv6
         };
         prefix.is_default() || prefix.length() > longest
+    }
+
+    /// True for what is announced and withdrawn on purpose.
+    #[must_use]
+    pub fn is_beacon(&self, prefix: &Prefix) -> bool {
+        self.beacons.iter().any(|beacon| beacon.covers(prefix))
     }
 
     /// True for a network that buys transit from nobody.
@@ -110,10 +141,16 @@ impl Thresholds {
         i64::from(self.fade_after_s) * SECOND_US
     }
 
-    /// Age at which VRPs are stale, in microseconds.
+    /// Time in which half of the points of a restless route go, in microseconds.
     #[must_use]
-    pub fn vrps_stale_after_us(&self) -> i64 {
-        i64::from(self.vrps_stale_after_s) * SECOND_US
+    pub fn flap_half_life_us(&self) -> i64 {
+        i64::from(self.flap_half_life_s.max(1)) * SECOND_US
+    }
+
+    /// Age at which VRPs and ASPAs are stale, in microseconds.
+    #[must_use]
+    pub fn rpki_stale_after_us(&self) -> i64 {
+        i64::from(self.rpki_stale_after_s) * SECOND_US
     }
 
     /// Life of an origin after it was last seen, in microseconds.

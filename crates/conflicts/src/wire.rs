@@ -164,6 +164,7 @@ pub fn state(of: &Incident) -> v1::Incident {
             Some(EndReason::Faded) => wire::EndReason::Faded,
             Some(EndReason::Unknown) => wire::EndReason::Unknown,
             Some(EndReason::Explained) => wire::EndReason::Explained,
+            Some(EndReason::Calmed) => wire::EndReason::Calmed,
         }
         .into(),
         last_seen_us: of.last_seen_us,
@@ -193,6 +194,7 @@ pub fn state(of: &Incident) -> v1::Incident {
         .into(),
         transition_at_us: of.changed_at_us,
         receive_time_us: 0,
+        suspicion: Some(of.suspicion().into()),
     }
 }
 
@@ -232,6 +234,7 @@ pub fn state_back(from: v1::Incident) -> Result<Incident, WireError> {
         Ok(wire::EndReason::Faded) => Some(EndReason::Faded),
         Ok(wire::EndReason::Unknown) => Some(EndReason::Unknown),
         Ok(wire::EndReason::Explained) => Some(EndReason::Explained),
+        Ok(wire::EndReason::Calmed) => Some(EndReason::Calmed),
         Err(_) => return Err(unknown("end reason", from.end_reason)),
     };
     let change = match wire::Transition::try_from(from.transition) {

@@ -151,6 +151,51 @@ fn a_forbidden_origin_does_not_become_stable() {
 }
 
 #[rstest]
+#[case::between_two_who_buy_from_nobody("64501 64509 64502 64510", &["opened aspa-invalid high suspected"])]
+#[case::which_prepends("64501 64509 64509 64502 64510", &["opened aspa-invalid high suspected"])]
+#[case::over_the_top_and_down("64509 64501 64502 64510", &[])]
+#[case::behind_a_set("64501 64509 64502 {64510}", &[])]
+fn who_passes_on_a_route_that_nobody_authorized_it_to_is_reported(
+    #[case] path: &str,
+    #[case] found: &[&str],
+) {
+    let mut story = Story::new();
+    story.learn_of(Kind::Aspas, 0, HOUR);
+    assert_eq!(story.announce(1, "10.64.0.0/20", path), told(found));
+    if !found.is_empty() {
+        assert_eq!(story.last().suspect.0, 64_509);
+        // Its neighbours say otherwise now.
+        assert_eq!(
+            story.learn_of(Kind::Aspas, 1, 0),
+            ["ended aspa-invalid high ended explained"]
+        );
+    }
+}
+
+#[test]
+fn aspas_that_are_stale_raise_nothing_and_take_nothing_back() {
+    let mut story = Story::new();
+    let path = |n: u32| format!("6450{n} 64501 64509 64502 64510");
+    story.learn_of(Kind::Aspas, 0, 2 * HOUR + MINUTE);
+    assert_eq!(story.announce(3, "10.64.0.0/20", &path(3)), told(&[]));
+    story.learn_of(Kind::Aspas, 0, 2 * HOUR - MINUTE);
+    assert_eq!(
+        story.announce(4, "10.64.0.0/20", &path(4)),
+        ["opened aspa-invalid high suspected"]
+    );
+    story.pass(2 * MINUTE);
+    assert_eq!(
+        story.announce(5, "10.64.0.0/20", &path(5)),
+        ["confirmed aspa-invalid high confirmed"]
+    );
+    assert_eq!(
+        story.announce(6, "10.80.0.0/20", &path(6)),
+        told(&[]),
+        "nothing new"
+    );
+}
+
+#[rstest]
 #[case::from_one_provider_to_the_other("64501 64509 64502 64510", &["opened route-leak low suspected"])]
 #[case::which_prepends("64501 64509 64509 64502 64510", &["opened route-leak low suspected"])]
 #[case::over_the_top_and_down("64509 64501 64502 64510", &[])]
@@ -171,6 +216,51 @@ fn who_passes_on_a_route_against_its_relations_leaks_it(
             ["ended route-leak low ended explained"]
         );
     }
+}
+
+const ROUTE: (&str, &str) = ("10.64.0.0/20", "64501 64509 64502 64510");
+
+#[test]
+fn a_route_for_customers_only_is_leaked_by_who_gives_it_to_a_provider() {
+    let mut story = Story::new();
+    story.learn_of(Kind::Relations, 0, DAY);
+    assert_eq!(
+        story.only_to_customer(1, ROUTE, 64_502),
+        [
+            "opened route-leak low suspected",
+            "opened otc-leak high suspected"
+        ]
+    );
+    assert_eq!(story.last().suspect.0, 64_509);
+    // The same path without the mark is a leak by relations only.
+    assert_eq!(
+        story.announce(1, ROUTE.0, ROUTE.1),
+        ["ended otc-leak high ended replaced"]
+    );
+    story.only_to_customer(1, ROUTE, 64_502);
+    assert_eq!(
+        story.learn_of(Kind::Relations, 1, 0),
+        [
+            "ended route-leak low ended explained",
+            "ended otc-leak high ended explained"
+        ]
+    );
+}
+
+#[rstest]
+#[case::without_relations(64_502, false)]
+#[case::marked_by_a_route_server(64_599, true)]
+#[case::marked_by_the_last(64_501, true)]
+fn a_mark_alone_decides_nothing(#[case] marked_by: u32, #[case] relations: bool) {
+    let mut story = Story::new();
+    if relations {
+        story.learn_of(Kind::Relations, 0, DAY);
+    }
+    let found = story.only_to_customer(1, ROUTE, marked_by);
+    assert!(
+        !found.iter().any(|line| line.contains("otc-leak")),
+        "{found:?}"
+    );
 }
 
 #[test]

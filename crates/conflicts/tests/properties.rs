@@ -17,7 +17,7 @@ use weir_conflicts::{
     wire,
 };
 use weir_events::position::{TopicEpoch, WriterSeq};
-use weir_routing::{AsPath, PathAttributes, Prefix, Update, knowledge::Kind, wire::Routes};
+use weir_routing::{AsPath, Asn, PathAttributes, Prefix, Update, knowledge::Kind, wire::Routes};
 
 const PREFIXES: [&str; 7] = [
     "10.64.0.0/20",
@@ -49,7 +49,11 @@ fn any_body() -> impl Strategy<Value = Body> {
                 update.withdrawn = nlri;
             } else {
                 let path: AsPath = format!("{} {}", peer(n).asn, TAILS[tail]).parse().unwrap();
-                let attributes = PathAttributes { as_path: path, ..PathAttributes::default() };
+                let attributes = PathAttributes {
+                    as_path: path,
+                    only_to_customer: (how == 9).then_some(Asn(64_502)),
+                    ..PathAttributes::default()
+                };
                 update.attributes = Some(Arc::new(attributes));
                 update.announced = nlri;
             }
@@ -59,7 +63,7 @@ fn any_body() -> impl Strategy<Value = Body> {
         1 => (1..7_u32).prop_map(|n| Body::Control(Control::PeerDown(peer(n)))),
         1 => (0..7_u32).prop_map(|n| Body::Control(Control::Gap((n > 0).then(|| peer(n))))),
         1 => (1..7_u32).prop_map(|n| Body::Control(Control::EndOfRib(Some(peer(n))))),
-        1 => (0..3_usize, 0..2_usize).prop_map(|(kind, index)| {
+        1 => (0..Kind::ALL.len(), 0..2_usize).prop_map(|(kind, index)| {
             let named = knowledge(Kind::ALL[kind], index, START);
             Body::Control(Control::KnowledgeChanged(named))
         }),
@@ -99,7 +103,12 @@ fn any_stream() -> impl Strategy<Value = Vec<Record>> {
 }
 
 fn new() -> Detector {
-    Detector::new(TopicEpoch(1), Thresholds::default(), bogons())
+    // Flaps too, within so few records.
+    let thresholds = Thresholds {
+        flap_begins_at: 1_000,
+        ..Thresholds::default()
+    };
+    Detector::new(TopicEpoch(1), thresholds, bogons())
 }
 
 /// Applies records from an offset on and gives the bytes of every transition in order.

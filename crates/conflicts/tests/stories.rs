@@ -18,6 +18,35 @@ fn settled() -> Story {
 }
 
 #[test]
+fn who_stands_in_a_later_table_beside_the_holder_is_no_holder_by_that() {
+    let mut story = settled();
+    assert_eq!(story.rib(4, "10.64.0.0/20", "64504 64510"), told(&[]));
+    assert_eq!(
+        story.announce(5, "10.64.0.0/20", "64505 64510"),
+        ["opened moas high suspected"]
+    );
+}
+
+#[test]
+fn two_who_stand_in_one_table_both_hold_it() {
+    let mut story = Story::new();
+    story.rib(1, "10.64.0.0/20", "64501 64500");
+    story.rib(2, "10.64.0.0/20", "64502 64510");
+    story.pass(HOUR);
+    assert_eq!(story.announce(3, "10.64.0.0/20", "64503 64510"), told(&[]));
+}
+
+#[test]
+fn evidence_says_when_a_route_came_as_exactly_as_its_record() {
+    let mut story = settled();
+    story.pass(123_456);
+    story.announce(1, "10.64.0.0/20", "64501 64510");
+    let incident = story.last();
+    assert_eq!(incident.evidence[0].event_time_us, incident.first_seen_us);
+    assert_eq!(incident.first_seen_us % 1_000_000, 123_456);
+}
+
+#[test]
 fn a_second_origin_is_suspected_at_once_and_confirmed_by_the_third_peer() {
     let mut story = settled();
     assert_eq!(

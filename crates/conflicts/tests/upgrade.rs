@@ -5,6 +5,7 @@
 #[path = "story/mod.rs"]
 mod story;
 
+use rstest::rstest;
 use story::{MINUTE, Story};
 use weir_conflicts::{
     Detector, Thresholds,
@@ -13,8 +14,10 @@ use weir_conflicts::{
 use weir_events::position::TopicEpoch;
 use weir_routing::Prefix;
 
-/// Of the first format, with an open `moas` and a `sub-prefix` that has ended.
+/// Each with an open `moas` and a `sub-prefix` that has ended.
 const FORMAT_1: &str = include_str!("fixtures/snapshot-format-1.txt");
+const FORMAT_2: &str = include_str!("fixtures/snapshot-format-2.txt");
+const FORMAT_3: &str = include_str!("fixtures/snapshot-format-3.txt");
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -36,9 +39,12 @@ fn told_anew() -> Story {
     story
 }
 
-#[test]
-fn a_snapshot_of_format_1_is_read_and_written_in_the_newest_format() {
-    let (control, block) = FORMAT_1.split_once("block\n").unwrap();
+#[rstest]
+#[case::of_format_1(FORMAT_1)]
+#[case::of_format_2(FORMAT_2)]
+#[case::of_format_3(FORMAT_3)]
+fn a_snapshot_is_read_and_written_in_the_newest_format(#[case] snapshot: &str) {
+    let (control, block) = snapshot.split_once("block\n").unwrap();
     let control = control.strip_prefix("control\n").unwrap();
     let of: Prefix = "10.64.0.0/20".parse().unwrap();
     let mut restored = Detector::new(TopicEpoch(1), Thresholds::default(), story::bogons());
@@ -54,7 +60,14 @@ fn a_snapshot_of_format_1_is_read_and_written_in_the_newest_format() {
         (Kind::Moas, Severity::High)
     );
 
-    let mut whole = told_anew().detector;
+    // Older formats do not say that the part was withdrawn lately: until that has decayed.
+    let mut whole = told_anew();
+    let mut upgraded = told_anew();
+    upgraded.detector = restored;
+    for story in [&mut whole, &mut upgraded] {
+        story.pass(24 * MINUTE);
+    }
+    let (mut whole, mut restored) = (whole.detector, upgraded.detector);
     assert_eq!(
         restored.block_snapshot(of.block()).encode(),
         whole.block_snapshot(of.block()).encode()

@@ -122,7 +122,7 @@ pub struct LogConfig {
     pub ssl_key_password: Option<SecretString>,
     /// See [`EndpointIdentification`].
     pub ssl_endpoint_identification_algorithm: EndpointIdentification,
-    /// See [`GroupProtocol`].
+    /// See [`GroupProtocol`]. For foreign topics always `classic`.
     pub group_protocol: GroupProtocol,
     /// Makes members static: one that is back within its session keeps its partitions. Unique per
     /// process; the group and a number are added to it.
@@ -148,7 +148,7 @@ pub struct LogConfig {
     pub enable_auto_commit: bool,
     /// How often positions in foreign topics are committed.
     pub auto_commit_interval_ms: u32,
-    /// Foreign topics that ingest reads. None of our own.
+    /// Foreign topics that ingest reads; none = [`Self::TOPIC`]. None of our own.
     pub topics: Vec<String>,
     /// The group of ingest's reader of foreign topics.
     pub group_id: String,
@@ -193,6 +193,36 @@ impl LogConfig {
     pub const SESSION_TIMEOUT_MS: u32 = 30_000;
     /// Heartbeats of a reader of foreign topics when nothing is set.
     pub const HEARTBEAT_INTERVAL_MS: u32 = 10_000;
+
+    /// The foreign topic that is read when none is named.
+    pub const TOPIC: &str = "ripe-ris-updates";
+
+    /// The foreign topics that are read: [`Self::topics`] once each, or [`Self::TOPIC`].
+    #[must_use]
+    pub fn foreign_topics(&self) -> Vec<String> {
+        let mut topics = self.topics.clone();
+        topics.sort();
+        topics.dedup();
+        if topics.is_empty() {
+            topics.push(Self::TOPIC.to_owned());
+        }
+        topics
+    }
+
+    /// The cluster of `self`, read as `settings` say of foreign topics.
+    #[must_use]
+    pub fn reading_as(&self, settings: &Self) -> Self {
+        Self {
+            auto_offset_reset: settings.auto_offset_reset,
+            enable_auto_commit: settings.enable_auto_commit,
+            auto_commit_interval_ms: settings.auto_commit_interval_ms,
+            topics: settings.topics.clone(),
+            group_id: settings.group_id.clone(),
+            session_timeout_ms: settings.session_timeout_ms,
+            heartbeat_interval_ms: settings.heartbeat_interval_ms,
+            ..self.clone()
+        }
+    }
 
     /// What protects the connection, set or concluded.
     #[must_use]
@@ -289,6 +319,18 @@ impl LogConfig {
     }
 
     fn check_topics(&self) -> Result<(), LogError> {
+        let is_name = |name: &str| {
+            (1..=249).contains(&name.len())
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        };
+        if let Some(name) = self.topics.iter().find(|name| !is_name(name)) {
+            let what = format!(
+                "names {name:?}, which no topic is called; want letters, digits, '.', '_' and '-'"
+            );
+            return Err(wrong("topics", what));
+        }
         let ours = |name: &str| {
             topics::ALL
                 .iter()

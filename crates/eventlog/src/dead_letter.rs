@@ -16,6 +16,7 @@ const MESSAGE_LIMIT: usize = 1024;
 pub struct DeadLetters {
     publisher: Publisher,
     service: String,
+    kept_with: Option<&'static str>,
 }
 
 impl DeadLetters {
@@ -25,7 +26,16 @@ impl DeadLetters {
         Self {
             publisher,
             service: service.to_owned(),
+            kept_with: None,
         }
+    }
+
+    /// Keeps them all with those of `topic`: for records of topics that others write, which have
+    /// no dead letters of ours.
+    #[must_use]
+    pub fn kept_with(mut self, topic: &topics::Topic) -> Self {
+        self.kept_with = Some(topic.name);
+        self
     }
 
     /// Sends `record` of `topic`/`partition`. `stage` is what failed (`decode`, `store`), `class`
@@ -75,7 +85,7 @@ impl DeadLetters {
             ("dlq.first_failure_ts", now.as_bytes()),
         ];
         self.publisher.publish_with_headers(
-            &topics::dead_letter_topic(topic),
+            &topics::dead_letter_topic(self.kept_with.unwrap_or(topic)),
             0,
             format!("{topic}-{partition}-{offset}").as_bytes(),
             record.payload,

@@ -5,6 +5,7 @@
 
 mod commits;
 pub(crate) mod features;
+pub(crate) mod foreign;
 pub(crate) mod group;
 pub(crate) mod lookup;
 pub(crate) mod producer;

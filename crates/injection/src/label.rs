@@ -19,17 +19,21 @@ pub enum Severity {
 }
 
 /// The types that are planted so far, with their base severities as `docs/rules.md` has them.
-pub const TYPES: [(&str, Severity); 11] = [
+pub const TYPES: [(&str, Severity); 15] = [
+    ("aspa-invalid", Severity::High),
     ("bogon-asn", Severity::Low),
     ("bogon-prefix", Severity::Medium),
     ("default-or-too-specific", Severity::Low),
+    ("flap", Severity::Low),
     ("long-path", Severity::Info),
     ("moas", Severity::High),
     ("origin-change", Severity::Medium),
+    ("otc-leak", Severity::High),
     ("path-loop", Severity::Info),
     ("route-leak", Severity::Low),
     ("rpki-invalid", Severity::High),
     ("sub-prefix", Severity::Critical),
+    ("super-prefix", Severity::Low),
     ("tier1-sandwich", Severity::Medium),
 ];
 
@@ -53,8 +57,14 @@ pub struct Label {
     pub prefix: String,
     /// Who is at fault; of a benign twin, who might be taken for it.
     pub suspect: u32,
-    /// Event time of the first planted announcement, microseconds since the Unix epoch.
+    /// Types that are found beside it, and rightly.
+    pub also: Vec<String>,
+    /// Event time of the first planted message that may raise suspicion, microseconds since the Unix epoch.
     pub begins_us: i64,
+    /// Event time of the message that must raise it.
+    pub due_us: i64,
+    /// Event time of the first message that ends it for its vantage point.
+    pub stands_until_us: i64,
     /// Event time of the last planted message; then the story is over.
     pub ends_us: i64,
     /// Distinct ASNs of the vantage points that carry it.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom, seq::SliceRandom};
 use serde_json::{Value, json};
 use weir_events::time::SECOND_US;
-use weir_routing::{AsPath, Asn, Bogons, Community, PathAttributes, Prefix, Update};
+use weir_routing::{AsPath, Asn, Bogons, Community, PathAttributes, Prefix, Segment, Update};
 
 use crate::{
     label::Label,
-    recipes::{self, Cast, Fact, Recipe, Scene},
+    recipes::{self, Cast, Fact, Recipe, Scene, Told},
     world::World,
 };
 
@@ -23,10 +23,14 @@ const SPREAD_US: i64 = 30 * SECOND_US;
 const STANDS_US: i64 = 60 * SECOND_US;
 /// From the loss of all routes to the first of a stranger.
 const LOSS_US: i64 = 5 * SECOND_US;
+/// From one time that a restless route goes to the next; it is away for half of that.
+const ROUND_US: i64 = 10 * SECOND_US;
+/// The longest that it does that.
+const RESTLESS_US: i64 = 8 * ROUND_US;
 /// Nothing is planted so close to the beginning of the stream ...
 const LEAD_US: i64 = 60 * SECOND_US;
 /// ... or to its end.
-const TAIL_US: i64 = SPREAD_US + STANDS_US + 30 * SECOND_US;
+const TAIL_US: i64 = RESTLESS_US + SPREAD_US + STANDS_US + 30 * SECOND_US;
 /// Strangers that are tried before a prefix is given up.
 const TRIES: usize = 100;
 
@@ -85,13 +89,17 @@ struct Stage<'a> {
     /// Prefixes that no story was about yet.
     prefixes: Vec<Prefix>,
     strangers: Vec<Asn>,
+    /// Prefixes that are announced by now.
+    told: BTreeSet<Prefix>,
+    /// Networks that have a sibling by now.
+    related: BTreeSet<Asn>,
 }
 
 impl<'a> Stage<'a> {
     fn of(world: &'a World, dice: &mut StdRng, bogons: &Bogons) -> Self {
         let fits = |prefix: &Prefix| {
             prefix.is_ipv4()
-                && (9..=22).contains(&prefix.length())
+                && (9..=24).contains(&prefix.length())
                 && bogons.covering(prefix).is_none()
         };
         let mut prefixes: Vec<Prefix> = world.calm().into_iter().filter(fits).collect();
@@ -104,6 +112,8 @@ impl<'a> Stage<'a> {
                 .filter(|(asn, seen)| *seen >= CARRIERS && !bogons.contains_asn(*asn))
                 .map(|(asn, _)| asn)
                 .collect(),
+            told: BTreeSet::new(),
+            related: BTreeSet::new(),
         }
     }
 
@@ -116,11 +126,31 @@ impl<'a> Stage<'a> {
         at: i64,
         dice: &mut StdRng,
     ) -> bool {
-        while let Some(prefix) = self.prefixes.pop() {
+        let suits = |prefix: &Prefix| prefix.length() <= recipe.longest;
+        while let Some(found) = self.prefixes.iter().rposition(suits) {
+            let prefix = self.prefixes.remove(found);
+            let lasts = at..=at + TAIL_US;
+            if recipe.cast == Cast::AllAfterLoss && !self.world.is_silent(&prefix, lasts) {
+                continue;
+            }
             let Some((carriers, scene)) = self.cast(story, recipe, prefix, dice) else {
                 continue;
             };
-            plan.facts.extend((recipe.facts)(&scene));
+            let told = (recipe.tell)(&scene).prefix;
+            if !self.told.insert(told) {
+                continue;
+            }
+            let facts = (recipe.facts)(&scene);
+            // Who is in two organisations is in neither.
+            let both = [scene.origin, scene.stranger];
+            let is_related = facts.iter().any(|fact| matches!(fact, Fact::Siblings(..)));
+            if is_related && both.iter().any(|asn| self.related.contains(asn)) {
+                continue;
+            }
+            if is_related {
+                self.related.extend(both);
+            }
+            plan.facts.extend(facts);
             self.play(plan, recipe, &carriers, &scene, at, dice);
             return true;
         }
@@ -142,37 +172,33 @@ impl<'a> Stage<'a> {
         let origin = routes.values().next()?.origin()?.suspect();
         for _ in 0..TRIES {
             let stranger = *self.strangers.choose(dice)?;
-            let sees = |peer: &usize| {
-                let to = self.world.path(*peer, stranger)?;
-                let own = self.world.path(*peer, origin)?;
-                (is_plain(to, origin) && is_plain(own, stranger)).then_some(())
+            let paths = |peer: usize| {
+                let own = in_order(routes.get(&peer)?)?;
+                let to = self.world.path(peer, stranger)?;
+                (is_plain(to, origin) && is_plain(own, stranger)).then_some((own, to))
             };
             let mut carriers: Vec<usize> = routes
                 .keys()
                 .copied()
-                .filter(|p| sees(p).is_some())
+                .filter(|peer| paths(*peer).is_some())
                 .collect();
             carriers.shuffle(dice);
             let mut asns = BTreeSet::new();
             carriers.retain(|peer| asns.insert(self.world.peers()[*peer].1.asn));
             let wanted = match recipe.cast {
-                Cast::Some => CARRIERS,
+                Cast::Some | Cast::Restless(_) => CARRIERS,
                 Cast::AllAfterLoss => carriers.len(),
             };
             if stranger == origin || carriers.len() < CARRIERS {
                 continue;
             }
             carriers.truncate(wanted);
-            let paths = carriers.iter().filter_map(|peer| {
-                let own = self.world.path(*peer, origin)?;
-                Some((own, self.world.path(*peer, stranger)?))
-            });
             let scene = Scene {
                 story,
                 prefix,
                 origin,
                 stranger,
-                carriers: paths.collect(),
+                carriers: carriers.iter().filter_map(|peer| paths(*peer)).collect(),
             };
             return Some((carriers, scene));
         }
@@ -198,28 +224,44 @@ impl<'a> Stage<'a> {
                 update,
             });
         };
-        let mut begins = at;
-        if recipe.cast == Cast::AllAfterLoss {
-            for peer in routes.into_iter().flat_map(BTreeMap::keys) {
-                say(at, *peer, withdrawal(scene.prefix));
+        let later = |number| match number {
+            0 => 0,
+            _ => dice.random_range(0..SPREAD_US),
+        };
+        let later: Vec<i64> = (0..carriers.len()).map(later).collect();
+        let told_by = || carriers.iter().copied().zip(&told.paths).zip(&later);
+        let begins = match recipe.cast {
+            Cast::Some => at,
+            Cast::Restless(rounds) => {
+                for ((peer, path), later) in told_by() {
+                    for round in 0..rounds {
+                        let goes = at + later + round * ROUND_US;
+                        say(goes, peer, withdrawal(told.prefix));
+                        if round + 1 < rounds {
+                            let back = announcement(told.prefix, path.clone());
+                            say(goes + ROUND_US / 2, peer, back);
+                        }
+                    }
+                }
+                at + rounds * ROUND_US - ROUND_US / 2
             }
-            begins = at + LOSS_US;
-        }
+            Cast::AllAfterLoss => {
+                for peer in routes.into_iter().flat_map(BTreeMap::keys) {
+                    say(at, *peer, withdrawal(scene.prefix));
+                }
+                at + LOSS_US
+            }
+        };
         let ends = begins + SPREAD_US + STANDS_US;
         let mut last = ends;
-        for (number, (peer, path)) in carriers.iter().copied().zip(&told.paths).enumerate() {
-            let later = if number == 0 {
-                0
-            } else {
-                dice.random_range(0..SPREAD_US)
-            };
-            let planted = announcement(told.prefix, path.clone(), told.blackhole);
+        for (number, ((peer, path), later)) in told_by().enumerate() {
+            let planted = planted(&told, path.clone());
             say(begins + later, peer, planted);
             let over = ends + i64::try_from(number).unwrap_or_default() * SECOND_US;
             last = last.max(over);
             let end = match own(peer) {
                 Some(path) if told.prefix == scene.prefix => {
-                    announcement(scene.prefix, path.clone(), false)
+                    announcement(scene.prefix, path.clone())
                 }
                 _ => withdrawal(told.prefix),
             };
@@ -231,10 +273,26 @@ impl<'a> Stage<'a> {
             expected: recipe.is_conflict.then(|| recipe.name.to_owned()),
             prefix: told.prefix.to_string(),
             suspect: told.suspect.0,
-            begins_us: begins,
+            also: recipe.also.iter().map(ToString::to_string).collect(),
+            // Who is restless may be suspected at any of its returns.
+            begins_us: if matches!(recipe.cast, Cast::Restless(_)) {
+                at
+            } else {
+                begins
+            },
+            due_us: begins,
+            stands_until_us: ends,
             ends_us: last,
             carriers: u32::try_from(carriers.len()).unwrap_or(u32::MAX),
         });
+    }
+}
+
+/// The hops of a path that is one sequence.
+fn in_order(path: &AsPath) -> Option<&[Asn]> {
+    match path.segments() {
+        [Segment::Sequence(hops)] => Some(hops),
+        _ => None,
     }
 }
 
@@ -247,21 +305,28 @@ fn is_plain(path: &[Asn], other: Asn) -> bool {
         && !path.iter().any(|asn| asn.is_private())
 }
 
-fn announcement(prefix: Prefix, as_path: AsPath, blackhole: bool) -> Update {
-    let communities = if blackhole {
-        vec![Community::BLACKHOLE]
-    } else {
-        Vec::new()
+fn announcement(prefix: Prefix, as_path: AsPath) -> Update {
+    let attributes = PathAttributes {
+        as_path,
+        ..PathAttributes::default()
     };
+    announced(prefix, attributes)
+}
+
+fn planted(told: &Told, as_path: AsPath) -> Update {
+    let blackhole = told.blackhole.then_some(Community::BLACKHOLE);
+    let attributes = PathAttributes {
+        as_path,
+        communities: blackhole.into_iter().collect(),
+        only_to_customer: told.only_to_customer,
+        ..PathAttributes::default()
+    };
+    announced(told.prefix, attributes)
+}
+
+fn announced(prefix: Prefix, attributes: PathAttributes) -> Update {
     Update {
-        attributes: Some(
-            PathAttributes {
-                as_path,
-                communities,
-                ..PathAttributes::default()
-            }
-            .into(),
-        ),
+        attributes: Some(attributes.into()),
         announced: vec![prefix.into()],
         ..Update::default()
     }
@@ -275,9 +340,9 @@ fn withdrawal(prefix: Prefix) -> Update {
 }
 
 impl Plan {
-    /// The ROAs of the plan, as relying parties write them, dated at the beginning of the stream.
+    /// The ROAs and ASPAs of the plan, as relying parties write them, dated at the beginning of the stream.
     #[must_use]
-    pub fn vrps(&self, world: &World) -> Value {
+    pub fn rpki(&self, world: &World) -> Value {
         let roas: Vec<Value> = self
             .facts
             .iter()
@@ -291,8 +356,19 @@ impl Plan {
                 _ => None,
             })
             .collect();
+        let silent: BTreeSet<Asn> = self
+            .facts
+            .iter()
+            .filter_map(|fact| match fact {
+                Fact::NoProviders(asn) => Some(*asn),
+                _ => None,
+            })
+            .collect();
+        let nobody = |asn: &Asn| json!({ "customer_asid": asn.0, "providers": [0] });
+        let aspas: Vec<Value> = silent.iter().map(nobody).collect();
         let at = world.span().map_or(0, |(first, _)| first / SECOND_US);
-        json!({ "metadata": { "generated": at, "synthetic": true }, "roas": roas })
+        let metadata = json!({ "generated": at, "synthetic": true });
+        json!({ "metadata": metadata, "roas": roas, "aspas": aspas })
     }
 
     /// The relations of the plan, as CAIDA writes them.

@@ -30,6 +30,8 @@ pub struct Told {
     pub paths: Vec<AsPath>,
     /// With the community BLACKHOLE (RFC 7999).
     pub blackhole: bool,
+    /// Who said that it is for customers only (RFC 9234).
+    pub only_to_customer: Option<Asn>,
 }
 
 /// What others say, so that a detector that asks them judges rightly.
@@ -41,6 +43,8 @@ pub enum Fact {
     Customer(Asn, Asn),
     /// Both belong to one organisation.
     Siblings(Asn, Asn),
+    /// It signs that it buys transit from nobody.
+    NoProviders(Asn),
 }
 
 /// Who must be on stage.
@@ -48,6 +52,8 @@ pub enum Fact {
 pub enum Cast {
     /// A few of the vantage points that see the prefix; others keep what they have.
     Some,
+    /// A few, whose routes have gone so often before.
+    Restless(i64),
     /// All of them lose their route first.
     AllAfterLoss,
 }
@@ -59,8 +65,12 @@ pub struct Recipe {
     pub name: &'static str,
     /// False: nothing worth telling may be found.
     pub is_conflict: bool,
+    /// Bits of the longest IPv4 prefix that it can happen to.
+    pub longest: u8,
     /// Who carries it.
     pub cast: Cast,
+    /// Types that are found beside it, and rightly.
+    pub also: &'static [&'static str],
     /// What they announce.
     pub tell: fn(&Scene<'_>) -> Told,
     /// What others say of it.
@@ -82,7 +92,9 @@ const fn conflict(
     Recipe {
         name,
         is_conflict: true,
+        longest: 24,
         cast: Cast::Some,
+        also: &[],
         tell,
         facts,
     }
@@ -100,15 +112,33 @@ const fn benign(
 }
 
 /// Every recipe.
-pub const ALL: [Recipe; 17] = [
+pub const ALL: [Recipe; 23] = [
+    Recipe {
+        also: &["tier1-sandwich"],
+        ..conflict("aspa-invalid", sandwiched, |_| {
+            TIER1.map(Fact::NoProviders).into()
+        })
+    },
     conflict("bogon-asn", bogon_asn, no_facts),
     conflict("bogon-prefix", bogon_prefix, no_facts),
     conflict("default-or-too-specific", too_specific, no_facts),
+    Recipe {
+        cast: Cast::Restless(8),
+        ..conflict("flap", unchanged, no_facts)
+    },
     conflict("long-path", |scene| prepended(scene, 20), no_facts),
     conflict("moas", whole_by_stranger, no_facts),
     Recipe {
         cast: Cast::AllAfterLoss,
         ..conflict("origin-change", whole_by_stranger, no_facts)
+    },
+    Recipe {
+        also: &["route-leak"],
+        ..conflict("otc-leak", leaked_though_marked, |scene| {
+            PROVIDERS
+                .map(|of| Fact::Customer(of, scene.stranger))
+                .into()
+        })
     },
     conflict("path-loop", looped, no_facts),
     conflict("route-leak", leaked, |scene| {
@@ -116,13 +146,33 @@ pub const ALL: [Recipe; 17] = [
             .map(|of| Fact::Customer(of, scene.stranger))
             .into()
     }),
-    conflict("rpki-invalid", whole_by_stranger, |scene| {
-        vec![Fact::Roa(scene.prefix, scene.origin)]
-    }),
-    conflict("sub-prefix", part_by_stranger, no_facts),
-    conflict("tier1-sandwich", sandwiched, no_facts),
+    Recipe {
+        also: &["moas"],
+        ..conflict("rpki-invalid", whole_by_stranger, |scene| {
+            vec![Fact::Roa(scene.prefix, scene.origin)]
+        })
+    },
+    Recipe {
+        longest: 23,
+        ..conflict("sub-prefix", part_by_stranger, no_facts)
+    },
+    conflict("super-prefix", around_by_stranger, no_facts),
+    Recipe {
+        also: &["aspa-invalid"],
+        ..conflict("tier1-sandwich", sandwiched, no_facts)
+    },
     benign("blackhole", blackholed, no_facts),
-    benign("customer-part", part_by_customer, no_facts),
+    Recipe {
+        longest: 23,
+        ..benign("customer-part", part_by_customer, no_facts)
+    },
+    Recipe {
+        cast: Cast::Restless(4),
+        ..benign("few-withdrawals", unchanged, no_facts)
+    },
+    benign("marked-and-kept-below", marked_and_kept_below, |scene| {
+        vec![Fact::Customer(PROVIDERS[0], scene.stranger)]
+    }),
     benign("new-upstream", new_upstream, no_facts),
     benign("prepending", |scene| prepended(scene, 3), no_facts),
     benign("sibling", whole_by_stranger, |scene| {
@@ -152,6 +202,7 @@ fn told(
             .map(|(own, to_stranger)| AsPath::sequence(path(own, to_stranger)))
             .collect(),
         blackhole: false,
+        only_to_customer: None,
     }
 }
 
@@ -161,6 +212,15 @@ fn and(hops: &[Asn], more: impl IntoIterator<Item = Asn>) -> Vec<Asn> {
 
 fn whole_by_stranger(scene: &Scene<'_>) -> Told {
     told(scene, scene.prefix, scene.stranger, |_, to| to.to_vec())
+}
+
+fn unchanged(scene: &Scene<'_>) -> Told {
+    told(scene, scene.prefix, scene.origin, |own, _| own.to_vec())
+}
+
+fn around_by_stranger(scene: &Scene<'_>) -> Told {
+    let around = scene.prefix.truncated(scene.prefix.length() - 1);
+    told(scene, around, scene.stranger, |_, to| to.to_vec())
 }
 
 fn part_by_stranger(scene: &Scene<'_>) -> Told {
@@ -214,6 +274,27 @@ fn sandwiched(scene: &Scene<'_>) -> Told {
 
 fn leaked(scene: &Scene<'_>) -> Told {
     between(scene, PROVIDERS)
+}
+
+fn leaked_though_marked(scene: &Scene<'_>) -> Told {
+    Told {
+        only_to_customer: Some(PROVIDERS[1]),
+        ..leaked(scene)
+    }
+}
+
+/// The customer of who marked it hands it on to nobody who is known to be more than a customer.
+fn marked_and_kept_below(scene: &Scene<'_>) -> Told {
+    let [provider, _] = PROVIDERS;
+    let told = told(scene, scene.prefix, scene.stranger, |own, _| {
+        let first = own.first().copied();
+        let hops = [scene.stranger, provider, scene.origin];
+        first.into_iter().chain(hops).collect()
+    });
+    Told {
+        only_to_customer: Some(provider),
+        ..told
+    }
 }
 
 /// The carrier has the route from one of two networks, that from the stranger, that from the other.
@@ -274,6 +355,8 @@ mod tests {
     #[rstest]
     #[case("moas", "198.18.0.0/16", 64_510, "64501 64505 64510")]
     #[case("sub-prefix", "198.18.128.0/17", 64_510, "64501 64505 64510")]
+    #[case("super-prefix", "198.18.0.0/15", 64_510, "64501 64505 64510")]
+    #[case("flap", "198.18.0.0/16", 64_500, "64501 64502 64500")]
     #[case("bogon-prefix", "10.0.7.0/24", 64_510, "64501 64505 64510")]
     #[case("bogon-asn", "198.18.0.0/16", 64_700, "64501 64502 64700 64500")]
     #[case("path-loop", "198.18.0.0/16", 64_500, "64501 64502 64500 64510 64500")]
@@ -291,6 +374,13 @@ mod tests {
     )]
     #[case("customer-part", "198.18.128.0/17", 64_510, "64501 64502 64500 64510")]
     #[case("new-upstream", "198.18.0.0/16", 64_510, "64501 64505 64510 64500")]
+    #[case("otc-leak", "198.18.0.0/16", 64_510, "64501 6939 64510 9002 64500")]
+    #[case(
+        "marked-and-kept-below",
+        "198.18.0.0/16",
+        64_510,
+        "64501 64510 6939 64500"
+    )]
     #[case("blackhole", "198.18.255.255/32", 64_500, "64501 64502 64500")]
     fn a_recipe_says_who_announces_what_on_which_path(
         #[case] name: &str,

@@ -48,7 +48,7 @@ pub struct Row {
 pub struct Report {
     /// By recipe.
     pub rows: BTreeMap<String, Row>,
-    /// Confirmed incidents of base severity or above on prefixes that no story is about, by type.
+    /// Confirmed incidents of base severity or above that no story is about, by type.
     pub beside: BTreeMap<String, u32>,
 }
 
@@ -72,10 +72,16 @@ pub fn score(labels: &[Label], incidents: &[Incident]) -> Report {
             None => benign(row, found),
         }
     }
-    let told: std::collections::BTreeSet<&str> =
-        labels.iter().map(|label| label.prefix.as_str()).collect();
+    let stories = labels.iter().map(|label| (label.prefix.as_str(), label));
+    let told: BTreeMap<&str, &Label> = stories.collect();
+    let is_told = |incident: &Incident| {
+        told.get(incident.prefix.as_str()).is_some_and(|label| {
+            let mut kinds = label.expected.iter().chain(&label.also);
+            kinds.any(|kind| *kind == incident.kind)
+        })
+    };
     let beside = incidents.iter().filter(|incident| {
-        !told.contains(incident.prefix.as_str())
+        !is_told(incident)
             && incident.confirmed_at.is_some()
             && base_severity(&incident.kind).is_some_and(|base| incident.severity >= base)
     });
@@ -103,8 +109,10 @@ fn conflict(row: &mut Row, label: &Label, kind: &str, found: &[&Incident]) {
     row.right += 1;
     let at = |text: &Option<String>| text.as_deref().and_then(parse_rfc3339);
     let suspected = at(&hit.suspected_at);
-    row.at_once += u32::from(suspected.is_some_and(|at| at - label.begins_us <= AT_ONCE_US));
-    row.ended += u32::from(at(&hit.ended_at).is_some_and(|at| at - label.ends_us <= AT_ONCE_US));
+    let in_time = label.begins_us..=label.due_us + AT_ONCE_US;
+    row.at_once += u32::from(suspected.is_some_and(|at| in_time.contains(&at)));
+    let over = label.stands_until_us..=label.ends_us + AT_ONCE_US;
+    row.ended += u32::from(at(&hit.ended_at).is_some_and(|at| over.contains(&at)));
 }
 
 fn benign(row: &mut Row, found: &[&Incident]) {

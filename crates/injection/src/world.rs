@@ -1,6 +1,9 @@
 //! What a stream says before anything is planted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use weir_routing::{AsPath, Asn, Body, Message, Origin, Peer, Prefix, Update};
 
@@ -15,6 +18,8 @@ pub struct World {
     routes: BTreeMap<Prefix, BTreeMap<usize, AsPath>>,
     /// Prefixes that were withdrawn, or had another origin at any time.
     restless: BTreeSet<Prefix>,
+    /// When anything was said of a prefix: event times, as they came.
+    said: BTreeMap<Prefix, Vec<i64>>,
     /// A path from a vantage point to an origin.
     toward: BTreeMap<(Asn, usize), Vec<Asn>>,
     span: Option<(i64, i64)>,
@@ -28,7 +33,7 @@ impl World {
         self.span = Some((first.min(at), last.max(at)));
         if let Body::Update(update) = &message.body {
             let peer = self.number((collector.to_owned(), message.peer));
-            self.update(peer, update);
+            self.update(peer, update, at);
         }
     }
 
@@ -42,7 +47,7 @@ impl World {
         number
     }
 
-    fn update(&mut self, peer: usize, update: &Update) {
+    fn update(&mut self, peer: usize, update: &Update, at: i64) {
         for nlri in &update.withdrawn {
             self.restless.insert(nlri.prefix);
         }
@@ -56,6 +61,7 @@ impl World {
             return;
         };
         for nlri in &update.announced {
+            self.said.entry(nlri.prefix).or_default().push(at);
             let routes = self.routes.entry(nlri.prefix).or_default();
             let other = routes
                 .values()
@@ -101,6 +107,13 @@ impl World {
         };
         let calm = self.routes.keys().filter(|p| !self.restless.contains(p));
         calm.filter(|prefix| is_alone(prefix)).copied().collect()
+    }
+
+    /// True when nothing is said of the prefix at these event times.
+    #[must_use]
+    pub fn is_silent(&self, prefix: &Prefix, times: RangeInclusive<i64>) -> bool {
+        let said = self.said.get(prefix).map_or(&[][..], Vec::as_slice);
+        !said.iter().any(|at| times.contains(at))
     }
 
     /// The routes to a prefix.

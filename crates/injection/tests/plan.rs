@@ -103,8 +103,12 @@ fn frames_and_dumps_are_read_back_as_they_were_meant() {
         };
         assert_eq!(update.announced, planted.update.announced);
         assert_eq!(update.withdrawn, planted.update.withdrawn);
-        let path = |update: &Update| update.attributes.as_ref().map(|a| a.as_path.clone());
-        assert_eq!(path(update), path(&planted.update));
+        let said = |update: &Update| {
+            let attributes = update.attributes.as_ref();
+            attributes.map(|a| (a.as_path.clone(), a.communities.clone(), a.only_to_customer))
+        };
+        assert_eq!(said(update), said(&planted.update));
+        assert_eq!(read.unread_raw, None);
     }
     let dumps = rib::dumps(&world);
     let routes = Records::new(&dumps["rrc99"][..]);

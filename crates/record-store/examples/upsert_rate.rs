@@ -155,6 +155,7 @@ struct Columns {
     /// Evidence, reasons.
     json: [Vec<String>; 2],
     synthetic: Vec<bool>,
+    suspicions: Vec<Option<i16>>,
 }
 
 impl Columns {
@@ -207,6 +208,10 @@ impl Columns {
             ],
             json: [evidence, reasons],
             synthetic: rows.iter().map(|row| row.synthetic).collect(),
+            suspicions: rows
+                .iter()
+                .map(|row| row.suspicion.map(i16::from))
+                .collect(),
         })
     }
 
@@ -243,6 +248,7 @@ impl Columns {
             .bind(&self.synthetic)
             .bind(transitions)
             .bind(&self.times)
+            .bind(&self.suspicions)
             .execute(driver)
             .await?;
         Ok(())

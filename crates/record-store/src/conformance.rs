@@ -41,6 +41,7 @@ pub fn incident(n: u32, version: u64, prefix: &str) -> IncidentRow {
         covering_prefix: None,
         state: State::Suspected,
         severity: Severity::Medium,
+        suspicion: Some(45),
         first_seen_us: seen_us,
         suspected_at_us: Some(seen_us),
         confirmed_at_us: None,

@@ -49,6 +49,24 @@ pub enum RecordError {
         /// The step that this version does not know.
         version: i64,
     },
+    /// Tables that are only to be read have not seen the last steps.
+    #[error(
+        "the tables of {place} are at step {version} of {wanted}; `weir migrate` brings them up to date"
+    )]
+    Older {
+        /// The file, or the URL without its login.
+        place: String,
+        /// The step that they are at.
+        version: i64,
+        /// The last step.
+        wanted: i64,
+    },
+    /// A file that is only to be read is not there.
+    #[error("there is no record store at {place}")]
+    Absent {
+        /// The URL.
+        place: String,
+    },
     /// PostgreSQL was not reached, or refused.
     #[error("PostgreSQL at {place} could not {action}: {hint}")]
     Postgres {

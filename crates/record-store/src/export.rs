@@ -22,6 +22,8 @@ pub struct IncidentJson {
     pub covering_prefix: Option<String>,
     pub state: State,
     pub severity: Severity,
+    /// 0 = harmless, 100 = without doubt.
+    pub suspicion: Option<u8>,
     pub first_seen: String,
     pub suspected_at: Option<String>,
     pub confirmed_at: Option<String>,
@@ -70,6 +72,7 @@ impl From<&IncidentRow> for IncidentJson {
             covering_prefix: row.covering_prefix.map(|prefix| prefix.to_string()),
             state: row.state,
             severity: row.severity,
+            suspicion: row.suspicion,
             first_seen: rfc3339(row.first_seen_us),
             suspected_at: row.suspected_at_us.map(rfc3339),
             confirmed_at: row.confirmed_at_us.map(rfc3339),

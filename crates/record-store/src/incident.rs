@@ -110,6 +110,8 @@ named! {
         Unknown = 5 "unknown",
         /// New knowledge says that there is nothing wrong.
         Explained = 6 "explained",
+        /// It has been quiet for long enough.
+        Calmed = 7 "calmed",
     }
 }
 
@@ -148,6 +150,7 @@ pub struct IncidentRow {
     pub covering_prefix: Option<Prefix>,
     pub state: State,
     pub severity: Severity,
+    pub suspicion: Option<u8>,
     pub first_seen_us: i64,
     pub suspected_at_us: Option<i64>,
     pub confirmed_at_us: Option<i64>,
@@ -225,6 +228,9 @@ impl TryFrom<&v1::Incident> for IncidentRow {
             state: State::from_number(wire.state.into()).ok_or_else(|| field("state"))?,
             severity: Severity::from_number(wire.severity.into())
                 .ok_or_else(|| field("severity"))?,
+            suspicion: wire
+                .suspicion
+                .map(|points| u8::try_from(points.min(100)).unwrap_or(100)),
             first_seen_us: wire.first_seen_us,
             suspected_at_us: at(wire.suspected_at_us),
             confirmed_at_us: at(wire.confirmed_at_us),

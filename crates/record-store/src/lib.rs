@@ -12,6 +12,7 @@ mod blocking;
 mod config;
 #[doc(hidden)]
 pub mod conformance;
+pub mod diff;
 mod error;
 pub mod export;
 pub mod filter;

@@ -156,9 +156,21 @@ fn migrations() -> Migrator {
             false,
         )
     };
-    Migrator::with_migrations(vec![step(
-        1,
-        "records",
-        include_str!("../migrations/postgres/0001_records.sql"),
-    )])
+    Migrator::with_migrations(vec![
+        step(
+            1,
+            "records",
+            include_str!("../migrations/postgres/0001_records.sql"),
+        ),
+        step(
+            2,
+            "suspicion",
+            include_str!("../migrations/postgres/0002_suspicion.sql"),
+        ),
+        step(
+            3,
+            "suspicion unknown",
+            include_str!("../migrations/postgres/0003_suspicion_unknown.sql"),
+        ),
+    ])
 }

@@ -1,6 +1,6 @@
 //! What a record store says about itself, for `doctor`. Nothing is made or changed.
 
-use crate::{Config, RecordError, postgres, sqlite};
+use crate::{Config, RecordError, config::without_login, postgres, sqlite};
 
 /// The engine, its clock, our tables, and what its user may not do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,4 +40,26 @@ pub fn ask(config: &Config) -> Result<Option<Server>, RecordError> {
             }),
         }
     })
+}
+
+/// Refuses a store that [`crate::RecordStore::connect`] would make, or whose tables it would change: for who only
+/// reads. Blocks: not inside an async task.
+///
+/// # Errors
+/// As [`ask`], and `Absent`, `Older` or `Newer`.
+pub fn check_readable(config: &Config) -> Result<(), RecordError> {
+    let place = without_login(&config.url);
+    let Some(server) = ask(config)? else {
+        return Err(RecordError::Absent { place });
+    };
+    let (version, wanted) = (server.schema_version, server.wanted_schema_version);
+    match version.cmp(&wanted) {
+        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Less => Err(RecordError::Older {
+            place,
+            version,
+            wanted,
+        }),
+        std::cmp::Ordering::Greater => Err(RecordError::Newer { place, version }),
+    }
 }

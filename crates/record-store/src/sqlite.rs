@@ -121,6 +121,16 @@ fn migrations() -> Migrator {
             "updates",
             include_str!("../migrations/sqlite/0002_updates.sql"),
         ),
+        step(
+            3,
+            "suspicion",
+            include_str!("../migrations/sqlite/0003_suspicion.sql"),
+        ),
+        step(
+            4,
+            "suspicion unknown",
+            include_str!("../migrations/sqlite/0004_suspicion_unknown.sql"),
+        ),
     ])
 }
 

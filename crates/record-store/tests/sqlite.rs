@@ -1,6 +1,7 @@
 //! The conformance cases on SQLite, and what only a file can do.
 
-use weir_record_store::{RecordError, RecordStore, conformance};
+use sqlx::{Connection, Executor, SqliteConnection};
+use weir_record_store::{Config, RecordError, RecordStore, conformance, server};
 
 fn url(folder: &tempfile::TempDir) -> String {
     format!(
@@ -69,4 +70,46 @@ fn what_cannot_be_opened_is_named() {
     assert!(refused.to_string().contains("notes.txt"), "{refused}");
     let refused = RecordStore::blocking("mysql://localhost/db").unwrap_err();
     assert!(refused.to_string().contains("mysql"), "{refused}");
+}
+
+#[test]
+fn who_only_reads_neither_makes_a_file_nor_changes_its_tables() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::at(url(&folder));
+    let refused = server::check_readable(&config).unwrap_err();
+    assert!(matches!(refused, RecordError::Absent { .. }), "{refused}");
+    assert!(!folder.path().join("deep").exists());
+
+    RecordStore::blocking(&config.url).unwrap().close();
+    server::check_readable(&config).unwrap();
+    let wanted = server::ask(&config).unwrap().unwrap().wanted_schema_version;
+    set_steps(
+        &config.url,
+        "DELETE FROM _sqlx_migrations WHERE version > 1",
+    )
+    .unwrap();
+    match server::check_readable(&config).unwrap_err() {
+        RecordError::Older {
+            version: 1,
+            wanted: last,
+            ..
+        } => assert_eq!(last, wanted),
+        other => panic!("{other}"),
+    }
+    set_steps(&config.url, "UPDATE _sqlx_migrations SET version = 999").unwrap();
+    let refused = server::check_readable(&config).unwrap_err();
+    assert!(
+        matches!(refused, RecordError::Newer { version: 999, .. }),
+        "{refused}"
+    );
+}
+
+/// Changes what the file remembers of its tables.
+fn set_steps(url: &str, statement: &'static str) -> Result<(), sqlx::Error> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let mut connection = SqliteConnection::connect(url).await?;
+        connection.execute(statement).await?;
+        connection.close().await
+    })
 }

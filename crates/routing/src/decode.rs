@@ -1,6 +1,9 @@
-//! Decoders, over bytes that are already decompressed. Each yields [`crate::Message`]s and never
-//! panics, whatever the bytes.
+//! Decoders, over bytes that are already decompressed. Each yields [`crate::Message`]s, or what
+//! they are made of, and never panics, whatever the bytes.
 
+mod bgp;
+pub mod bmp;
 pub mod json;
 pub mod mrt;
+mod octets;
 pub mod ris_live;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
+    aspa::{AspaError, Aspas},
     organisations::{Organisations, OrganisationsError},
     relations::{Relations, RelationsError},
+    relying_party,
     roa::{RoaError, Vrps},
 };
 
@@ -13,7 +15,9 @@ use crate::{
 pub enum Kind {
     /// Who may originate what: validated ROA payloads.
     Vrps,
-    /// Who buys transit from whom.
+    /// Whom a network buys transit from, by its own word: validated ASPA payloads.
+    Aspas,
+    /// Who buys transit from whom, as others infer it.
     Relations,
     /// Which networks belong together.
     Organisations,
@@ -24,6 +28,8 @@ pub enum Kind {
 pub enum Content {
     /// As [`Kind::Vrps`].
     Vrps(Arc<Vrps>),
+    /// As [`Kind::Aspas`].
+    Aspas(Arc<Aspas>),
     /// As [`Kind::Relations`].
     Relations(Arc<Relations>),
     /// As [`Kind::Organisations`].
@@ -36,6 +42,9 @@ pub enum ContentError {
     /// No VRPs.
     #[error(transparent)]
     Vrps(#[from] RoaError),
+    /// No ASPAs.
+    #[error(transparent)]
+    Aspas(#[from] AspaError),
     /// No relations.
     #[error(transparent)]
     Relations(#[from] RelationsError),
@@ -46,13 +55,19 @@ pub enum ContentError {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Vrps, Self::Relations, Self::Organisations];
+    pub const ALL: [Self; 4] = [
+        Self::Vrps,
+        Self::Aspas,
+        Self::Relations,
+        Self::Organisations,
+    ];
 
     /// Its name in the log, among objects and in metrics.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Vrps => "vrps",
+            Self::Aspas => "aspas",
             Self::Relations => "relations",
             Self::Organisations => "organisations",
         }
@@ -71,6 +86,7 @@ impl Kind {
     pub fn read(self, content: &[u8]) -> Result<Content, ContentError> {
         Ok(match self {
             Self::Vrps => Content::Vrps(Arc::new(Vrps::from_json(content)?)),
+            Self::Aspas => Content::Aspas(Arc::new(Aspas::from_json(content)?)),
             Self::Relations => Content::Relations(Arc::new(Relations::parse(content)?)),
             Self::Organisations => Content::Organisations(Arc::new(Organisations::parse(content)?)),
         })
@@ -81,7 +97,7 @@ impl Kind {
     #[must_use]
     pub fn made_at_us(self, content: &[u8]) -> Option<i64> {
         match self {
-            Self::Vrps => Vrps::made_at_us(content),
+            Self::Vrps | Self::Aspas => relying_party::made_at_us(content),
             Self::Relations | Self::Organisations => None,
         }
     }
@@ -93,6 +109,7 @@ impl Content {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Vrps(_) => Kind::Vrps,
+            Self::Aspas(_) => Kind::Aspas,
             Self::Relations(_) => Kind::Relations,
             Self::Organisations(_) => Kind::Organisations,
         }
@@ -103,6 +120,7 @@ impl Content {
     pub fn len(&self) -> usize {
         match self {
             Self::Vrps(of) => of.len(),
+            Self::Aspas(of) => of.len(),
             Self::Relations(of) => of.len(),
             Self::Organisations(of) => of.len(),
         }

@@ -6,6 +6,7 @@
 
 pub mod as_path;
 pub mod asn;
+pub mod aspa;
 pub mod bogons;
 pub mod communities;
 pub mod decode;
@@ -13,8 +14,11 @@ pub mod knowledge;
 pub mod organisations;
 pub mod prefix;
 pub mod relations;
+mod relying_party;
 pub mod rib;
+pub mod ris_live;
 pub mod roa;
+pub mod rtr;
 pub mod update;
 pub mod wire;
 

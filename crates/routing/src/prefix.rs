@@ -6,6 +6,7 @@ use std::{
     str::FromStr,
 };
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use weir_events::topics::Block;
 
 /// An address prefix. Ordered: IPv4 before IPv6, then by address, then the shorter first, so that
@@ -185,6 +186,19 @@ impl fmt::Display for Prefix {
 impl fmt::Debug for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Prefix {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Prefix {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(from)?;
+        text.parse().map_err(de::Error::custom)
     }
 }
 

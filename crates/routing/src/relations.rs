@@ -154,6 +154,38 @@ impl Relations {
         }
         None
     }
+
+    /// Who passed on a route that was for customers only (OTC, RFC 9234, 5): from `marked_by`, the network that said
+    /// so, it goes down; who gave it to a provider, or, having got it, to a peer, leaked it. `hops` and
+    /// `are_siblings` as in [`leaker`](Self::leaker). Who is not on the path may be a route server: that decides
+    /// nothing.
+    pub fn leaker_of_marked(
+        &self,
+        hops: impl DoubleEndedIterator<Item = Asn>,
+        marked_by: Asn,
+        are_siblings: impl Fn(Asn, Asn) -> bool,
+    ) -> Option<Asn> {
+        let mut hops = hops.rev().skip_while(|hop| *hop != marked_by);
+        let mut at = hops.next()?;
+        // The mark is set for peers, too, by whichever network of the organisation has the session.
+        let mut is_marker = true;
+        for next in hops {
+            if next == at {
+                continue;
+            }
+            let relation = self.of(at, next);
+            let is_sibling = relation == Some(Relation::Sibling) || are_siblings(at, next);
+            match relation {
+                _ if is_sibling => {}
+                Some(Relation::Provider) => return Some(at),
+                Some(Relation::Peer) if !is_marker => return Some(at),
+                _ => {}
+            }
+            is_marker &= is_sibling;
+            at = next;
+        }
+        None
+    }
 }
 
 fn ordered(left: Asn, right: Asn, relation: Relation) -> ((Asn, Asn), Relation) {
@@ -233,6 +265,31 @@ mod tests {
             world().leaker(hops.into_iter(), |_, _| false),
             leaker.map(Asn)
         );
+    }
+
+    #[rstest]
+    #[case::down_only("64520 64510 64500", 64_500, None)]
+    #[case::to_a_peer_and_down("64511 64501 64500", 64_500, None)]
+    #[case::from_the_customer_up("64501 64511 64520 64510 64500", 64_510, Some(64_520))]
+    #[case::which_prepends("64501 64511 64511 64520 64520 64510", 64_510, Some(64_520))]
+    #[case::though_nobody_knows_whence("64501 64511 64599 64510 64500", 64_510, Some(64_511))]
+    #[case::from_a_peer_to_a_peer("64500 64501 64511", 64_511, Some(64_511))]
+    #[case::past_a_peer("64500 64501 64599", 64_599, Some(64_501))]
+    #[case::within_one_organisation("64500 64530 64510 64520", 64_500, None)]
+    #[case::up_from_a_sibling_of_who_marked_it("64500 64530 64510", 64_510, Some(64_530))]
+    #[case::marked_by_nobody_on_the_path("64501 64511 64520 64510 64500", 64_599, None)]
+    #[case::marked_by_the_last("64501 64511", 64_501, None)]
+    fn who_passes_on_what_was_for_customers_only_is_named(
+        #[case] path: &str,
+        #[case] marked_by: u32,
+        #[case] leaker: Option<u32>,
+    ) {
+        let hops: Vec<Asn> = path
+            .split_whitespace()
+            .map(|asn| Asn(asn.parse().unwrap()))
+            .collect();
+        let found = world().leaker_of_marked(hops.into_iter(), Asn(marked_by), |_, _| false);
+        assert_eq!(found, leaker.map(Asn));
     }
 
     #[test]

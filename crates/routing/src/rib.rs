@@ -2,14 +2,16 @@
 //! routes of one prefix.
 //!
 //! A route carries the generation of its peer's slot, so that a session that ends or loses updates
-//! makes all its routes stale in O(1) ([`peers`]). Routes of one prefix are sorted by (slot, path
-//! id) ([`routes`]); their paths are interned ([`paths`]). Times are stream time in microseconds:
+//! makes all its routes stale in O(1) ([`peers`]). The routes of one prefix take 11 bytes
+//! each ([`routes`]): their sessions are numbered ([`seats`]), their paths interned ([`paths`]). Times are stream time in microseconds:
 //! the greatest Tick.
 
 pub mod paths;
 pub mod peers;
 pub mod routes;
+pub mod seats;
 
 pub use paths::{PathRef, PathTable};
 pub use peers::{Freshness, Peers, Slot};
 pub use routes::{Route, Routes};
+pub use seats::Seats;

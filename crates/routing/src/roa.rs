@@ -83,13 +83,6 @@ impl Vrps {
         Ok(json::read(text)?.into_iter().collect())
     }
 
-    /// When the relying party made the list, by its own words: microseconds since the Unix epoch; `None` when it
-    /// does not say.
-    #[must_use]
-    pub fn made_at_us(text: &[u8]) -> Option<i64> {
-        json::made_at_us(text)
-    }
-
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -17,6 +17,7 @@ use std::{
 
 use weir_routing::{
     Asn, Body,
+    aspa::Aspas,
     decode::{
         json,
         mrt::{MrtError, Records, Skipped},
@@ -24,7 +25,8 @@ use weir_routing::{
     },
     organisations::Organisations,
     relations::{Relation, Relations},
-    roa::Vrps,
+    roa::{Vrp, Vrps},
+    rtr::{self, Pdu, Serial, Session, Step},
 };
 
 /// Files of `mrt_small` that differ from `stats.tsv`: (announced, withdrawn) here, and why.
@@ -242,4 +244,77 @@ fn lists_of_real_relying_parties_are_read_to_the_last_entry() {
         let half = &text[..text.len() / 2];
         assert!(Vrps::from_json(half).is_err(), "{name} cut in half");
     }
+}
+
+/// The VRPs of a list, each once.
+fn vrps_of(text: &[u8]) -> BTreeSet<Vrp> {
+    let document: serde_json::Value = serde_json::from_slice(text).unwrap();
+    let list = document.get("roas").unwrap_or(&document);
+    let vrp = |entry: &serde_json::Value| Vrp {
+        prefix: entry["prefix"].as_str().unwrap().parse().unwrap(),
+        max_length: u8::try_from(entry["maxLength"].as_u64().unwrap()).unwrap(),
+        asn: match &entry["asn"] {
+            serde_json::Value::String(text) => text.parse().unwrap(),
+            number => Asn(u32::try_from(number.as_u64().unwrap()).unwrap()),
+        },
+    };
+    list.as_array().unwrap().iter().map(vrp).collect()
+}
+
+#[test]
+fn real_vrps_that_a_cache_tells_are_those_of_its_file() {
+    let Some(folder) = data() else { return };
+    let mut text = Vec::new();
+    let path = folder.join("rpki/rpki-client_20230504_ripe-prepdev.json.gz");
+    open(&path).read_to_end(&mut text).unwrap();
+    let vrps = vrps_of(&text);
+    let mut pdus = vec![Pdu::CacheResponse { session: 1 }];
+    pdus.extend(vrps.iter().map(|vrp| Pdu::Prefix {
+        announce: true,
+        vrp: *vrp,
+    }));
+    pdus.push(Pdu::EndOfData {
+        session: 1,
+        serial: Serial(1),
+        timers: None,
+    });
+    let mut bytes = Vec::new();
+    for pdu in pdus {
+        rtr::Frame { version: 1, pdu }.encode(&mut bytes);
+    }
+    let mut session = Session::default();
+    session.connected();
+    let (mut rest, mut last) = (&bytes[..], Step::Wait);
+    while let Some((frame, length)) = rtr::Frame::decode(rest).unwrap() {
+        last = session.feed(&frame);
+        rest = &rest[length..];
+    }
+    let Step::Loaded { full: true, .. } = last else {
+        unreachable!("{last:?}")
+    };
+    let told = session.records().vrps_json();
+    println!(
+        "{} VRPs: {} bytes, {} as JSON",
+        vrps.len(),
+        bytes.len(),
+        told.len()
+    );
+    assert_eq!(vrps_of(&told), vrps);
+    assert_eq!(Vrps::from_json(&told).unwrap().len(), vrps.len());
+}
+
+#[test]
+fn a_list_of_real_aspas_is_read_to_the_last_entry() {
+    let Some(folder) = data() else { return };
+    let mut text = Vec::new();
+    let path = folder.join("rpki/rpki-client_20230504_ripe-prepdev.json.gz");
+    open(&path).read_to_end(&mut text).unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let families = ["ipv4", "ipv6"].map(|family| &document["provider_authorizations"][family]);
+    let customers: BTreeSet<u64> = families
+        .iter()
+        .flat_map(|entries| entries.as_array().unwrap())
+        .map(|entry| entry["customer_asid"].as_u64().unwrap())
+        .collect();
+    assert_eq!(Aspas::from_json(&text).unwrap().len(), customers.len());
 }

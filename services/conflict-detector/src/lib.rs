@@ -16,6 +16,7 @@ mod run;
 mod shard_writer;
 mod store;
 mod task;
+mod trial;
 pub mod updates;
 
 pub use checkpoint::{CheckpointError, greatest_topic_epoch};
@@ -25,3 +26,4 @@ pub use restore::RestoreError;
 pub use run::{Parts, Running, StartError, start};
 pub use store::GROUP as WRITER_GROUP;
 pub use task::GROUP;
+pub use trial::{Change, Trial, TrialError, judged_by};

@@ -1,8 +1,13 @@
 //! What ingest reads, as one tagged value. Unknown keys are refused.
 
-use std::path::PathBuf;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
+use weir_eventlog::LogConfig;
+use weir_routing::knowledge::Kind;
 
 pub use crate::speed::{Speed, SpeedError};
 
@@ -41,19 +46,30 @@ impl Default for Config {
     }
 }
 
-/// Files of knowledge. Of several ingest processes on one log, one brings it, and always the same one: its numbers
-/// rest on its state.
+/// Where knowledge comes from. Of several ingest processes on one log, one brings it, and always the same one: its
+/// numbers rest on its state.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Knowledge {
     /// VRPs, as the JSON that rpki-client, Routinator and StayRTR write; absent = none.
     pub vrps: Option<PathBuf>,
+    /// ASPAs, as the JSON of rpki-client and Routinator, which may be the same file; absent = none, until enough
+    /// networks sign them.
+    pub aspas: Option<PathBuf>,
     /// Who buys transit from whom, as CAIDA's serial-1 and serial-2; absent = nobody knows.
     pub relations: Option<PathBuf>,
     /// Which networks belong together, as CAIDA's AS-to-organisation JSON lines; absent = nobody knows.
     pub organisations: Option<PathBuf>,
     /// Between two looks whether a file has changed. A source with an end looks once.
     pub look_seconds: u64,
+    /// Caches of relying parties that tell VRPs and ASPAs by RTR (RFC 8210), instead of files of both: `host:port`,
+    /// several in order of preference, with commas between them; absent = none. Not for a source with an end.
+    pub rtr: Option<String>,
+    /// At most once in so many seconds what a cache has told is brought; 0 = whenever it tells something. Each change
+    /// is a whole content that is kept for a week: 424,000 VRPs take 1.6 MB.
+    pub rtr_seconds: u64,
+    /// Caches may be off loopback: what they say travels in the clear, and whoever is on the way can change it.
+    pub rtr_plaintext: bool,
     /// Where contents are kept for the tasks that judge by them; set by who composes ingest.
     #[serde(skip)]
     pub store: weir_objects::Config,
@@ -63,20 +79,34 @@ impl Default for Knowledge {
     fn default() -> Self {
         Self {
             vrps: None,
+            aspas: None,
             relations: None,
             organisations: None,
             look_seconds: 60,
+            rtr: None,
+            rtr_seconds: 60,
+            rtr_plaintext: false,
             store: weir_objects::Config::default(),
         }
     }
 }
 
 impl Knowledge {
+    /// The file of a kind.
+    #[must_use]
+    pub fn file(&self, kind: Kind) -> Option<&PathBuf> {
+        match kind {
+            Kind::Vrps => self.vrps.as_ref(),
+            Kind::Aspas => self.aspas.as_ref(),
+            Kind::Relations => self.relations.as_ref(),
+            Kind::Organisations => self.organisations.as_ref(),
+        }
+    }
+
     /// True when any file is named.
     #[must_use]
     pub fn names_any(&self) -> bool {
-        let files = [&self.vrps, &self.relations, &self.organisations];
-        files.into_iter().any(Option::is_some)
+        Kind::ALL.into_iter().any(|kind| self.file(kind).is_some())
     }
 }
 
@@ -86,6 +116,10 @@ impl Knowledge {
 pub enum Source {
     /// RIPE RIS Live over a websocket.
     RisLive(RisLive),
+    /// Routers that connect to us and speak BMP (RFC 7854).
+    Bmp(Bmp),
+    /// Kafka topics of JSON that others write.
+    Kafka(Kafka),
     /// Files and folders, merged in order of event time, read once.
     Files(Files),
     /// A folder into which others put files.
@@ -193,6 +227,95 @@ pub enum PrefixFilter {
     Many(Vec<String>),
 }
 
+/// Settings of the BMP source.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bmp {
+    /// Where routers connect; off loopback only with `routers`. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Who may connect; none = whoever reaches `listen`, which is then on loopback.
+    pub routers: Vec<Router>,
+    /// VRFs whose peers are taken beside those of the global table, by distinguisher: `64496:7`,
+    /// `192.0.2.1:7`.
+    pub distinguishers: Vec<String>,
+    /// Adj-RIB-Out is taken too (RFC 8671): its peers have the neighbour's address and the router's
+    /// own AS.
+    pub adj_rib_out: bool,
+    /// Connections at a time.
+    pub max_connections: usize,
+    /// Greatest message in bytes, up to 1 MiB; a greater one ends the connection.
+    pub max_message_bytes: usize,
+    /// Without any message for so long, a connection is closed. Routers that are gone are found
+    /// within two minutes by TCP; this is for those that have nothing to say.
+    pub idle_timeout_ms: u64,
+    /// A peer whose table has not ended after so long counts as live from then on: until then its
+    /// routes raise nothing.
+    pub dump_timeout_ms: u64,
+}
+
+impl Default for Bmp {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1790)),
+            routers: Vec::new(),
+            distinguishers: Vec::new(),
+            adj_rib_out: false,
+            max_connections: 64,
+            max_message_bytes: 1 << 20,
+            idle_timeout_ms: 21_600_000,
+            dump_timeout_ms: 900_000,
+        }
+    }
+}
+
+/// A router that may connect.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Router {
+    /// From where it connects.
+    pub address: IpAddr,
+    /// Name of its collector; absent = `bmp-` and the name that it gives itself, else its address.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// Settings of the Kafka source. Of several ingest processes one reads a topic.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// Another cluster than that of `[kafka]`, in the keys of that table, of which then none holds
+    /// here; absent = `[kafka]`. Its `topics`, `group_id` and `auto_offset_reset` say what is read.
+    #[serde(skip_serializing)]
+    pub cluster: Option<Box<LogConfig>>,
+    /// Collectors that records may name, and topics that stand for one; records of more are dead
+    /// letters.
+    pub max_collectors: usize,
+    /// The table `[kafka]`; set by who composes ingest.
+    #[serde(skip)]
+    pub kafka: Box<LogConfig>,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            cluster: None,
+            max_collectors: 256,
+            kafka: Box::default(),
+        }
+    }
+}
+
+impl Kafka {
+    /// Where the topics are and who reads them, when `log` is our own log.
+    #[must_use]
+    pub fn connection(&self, log: &LogConfig) -> LogConfig {
+        match &self.cluster {
+            Some(cluster) => LogConfig::clone(cluster),
+            None => log.reading_as(&self.kafka),
+        }
+    }
+}
+
 /// Settings of the files source.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -243,6 +366,46 @@ mod tests {
             panic!("not files")
         };
         assert_eq!(files.speed, Speed::Times(20.0));
+    }
+
+    #[test]
+    fn routers_are_listed_by_address_and_need_no_name() {
+        let config: Config = serde_json::from_str(
+            r#"{"source": {"type": "bmp", "listen": "0.0.0.0:1790", "adj_rib_out": true,
+                "routers": [{"address": "192.0.2.1", "name": "edge1"}, {"address": "2001:db8::1"}]}}"#,
+        )
+        .unwrap();
+        let Source::Bmp(bmp) = config.source else {
+            panic!("not bmp")
+        };
+        let names: Vec<_> = bmp.routers.iter().map(|r| r.name.as_deref()).collect();
+        assert_eq!(names, [Some("edge1"), None]);
+        assert!(bmp.adj_rib_out && bmp.distinguishers.is_empty());
+    }
+
+    #[test]
+    fn a_kafka_source_reads_our_own_cluster_unless_it_has_one() {
+        let source = |text: &str| {
+            let text = format!(r#"{{"source": {{"type": "kafka"{text}}}}}"#);
+            let config: Config = serde_json::from_str(&text).unwrap();
+            let Source::Kafka(mut kafka) = config.source else {
+                panic!("not kafka")
+            };
+            kafka.kafka.topics = vec!["routes".to_owned()];
+            kafka
+        };
+        let log = LogConfig {
+            bootstrap_servers: "ours:9092".to_owned(),
+            ..LogConfig::default()
+        };
+        let ours = source("").connection(&log);
+        assert_eq!(ours.bootstrap_servers, "ours:9092");
+        assert_eq!(ours.foreign_topics(), ["routes"]);
+        assert_eq!(ours.group_id, "bgp-orchestrator-consumer");
+        let theirs =
+            source(r#", "cluster": {"bootstrap_servers": "theirs:9092"}"#).connection(&log);
+        assert_eq!(theirs.bootstrap_servers, "theirs:9092");
+        assert_eq!(theirs.foreign_topics(), ["ripe-ris-updates"]);
     }
 
     #[test]

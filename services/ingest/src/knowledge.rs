@@ -2,13 +2,16 @@
 //! stored first, under its hash, then KnowledgeChanged names it (docs/detector.md 4, 9).
 //!
 //! A source with an end looks at the file once, before its first record, so that a replay stays equal; with
-//! any other source the file is looked at again and again. A file that became unusable is told of, and what
-//! was brought before it holds.
+//! any other source the file is looked at again and again, and `rtr` listens to caches of relying parties. A file that
+//! became unusable is told of, and what was brought before it holds.
+
+mod file;
+mod rtr;
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    io,
+    path::PathBuf,
+    time::{Duration, Instant},
 };
 
 use weir_eventlog::LogError;
@@ -29,6 +32,8 @@ use crate::{
     run::Context,
     writer::{Outlet, Writer},
 };
+use file::File;
+use rtr::{Caches, RtrError, Told};
 
 /// Name of the writer of what belongs to no collector.
 const WRITER: &str = "_control";
@@ -78,6 +83,12 @@ pub enum KnowledgeError {
         /// Its size.
         bytes: u64,
     },
+    /// Caches that cannot be asked.
+    #[error(transparent)]
+    Rtr(#[from] RtrError),
+    /// What a cache has told makes no content.
+    #[error("what a cache has told")]
+    Told(#[source] ContentError),
     /// Nowhere to store it.
     #[error(transparent)]
     Objects(#[from] ObjectsError),
@@ -102,216 +113,194 @@ impl KnowledgeError {
             Self::Unreadable { .. }
             | Self::Unusable { .. }
             | Self::TooLarge { .. }
+            | Self::Rtr(_)
+            | Self::Told(_)
             | Self::Store(StoreError::Damaged { .. })
             | Self::Progress(_) => false,
         }
     }
 }
 
-/// A file of knowledge that the settings name.
-struct Source {
-    kind: Kind,
-    path: PathBuf,
-    /// When the file had changed at the last look.
-    seen: Option<SystemTime>,
-    /// Hash and age of what was brought last.
-    brought: Option<([u8; 32], i64)>,
-    /// When that was.
-    brought_at: Instant,
-}
-
-/// What a file was found to hold.
-struct Found {
-    content: Vec<u8>,
-    hash: [u8; 32],
-    as_of_us: i64,
-}
-
-impl Source {
-    fn all(config: &config::Knowledge) -> Vec<Self> {
-        let named = |kind| match kind {
-            Kind::Vrps => &config.vrps,
-            Kind::Relations => &config.relations,
-            Kind::Organisations => &config.organisations,
-        };
-        let of_kind = |kind| {
-            named(kind).clone().map(|path| Self {
-                kind,
-                path,
-                seen: None,
-                brought: None,
-                brought_at: Instant::now(),
-            })
-        };
-        Kind::ALL.into_iter().filter_map(of_kind).collect()
-    }
-
-    /// Reads the file, which must hold what its kind says. A content that does not tell when it was made is of
-    /// `undated_us`, else of when the file changed.
-    fn read(&self, undated_us: Option<i64>) -> Result<Found, KnowledgeError> {
-        let (what, path) = (self.kind.name(), &self.path);
-        let unreadable = |source| KnowledgeError::Unreadable {
-            what,
-            path: path.clone(),
-            source,
-        };
-        let file = fs::metadata(path).map_err(unreadable)?;
-        if file.len() > knowledge::MAX_BYTES {
-            return Err(KnowledgeError::TooLarge {
-                what,
-                path: path.clone(),
-                bytes: file.len(),
-            });
-        }
-        let content = fs::read(path).map_err(unreadable)?;
-        let read = self.kind.read(&content);
-        let read = read.map_err(|source| KnowledgeError::Unusable {
-            what,
-            path: path.clone(),
-            source,
-        })?;
-        tracing::info!(what, path = %path.display(), entries = read.len(), "read knowledge");
-        let made_at = self.kind.made_at_us(&content);
-        Ok(Found {
-            hash: knowledge::hash(&content),
-            as_of_us: made_at.or(undated_us).unwrap_or_else(|| changed_us(&file)),
-            content,
-        })
-    }
-
-    /// True when the file is another one than at the last look, or was brought so long ago that a log may have
-    /// forgotten it.
-    fn is_due(&mut self) -> bool {
-        let now = changed(&self.path);
-        let same = now.is_some() && now == self.seen;
-        self.seen = now;
-        !same || self.brought_at.elapsed() >= AGAIN_AFTER
-    }
-}
-
-fn changed(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|file| file.modified()).ok()
-}
-
-fn changed_us(file: &fs::Metadata) -> i64 {
-    let since = |at: SystemTime| at.duration_since(UNIX_EPOCH).ok();
-    let changed = file.modified().ok().and_then(since);
-    changed.map_or(0, |at| i64::try_from(at.as_micros()).unwrap_or(i64::MAX))
-}
-
-/// Brings what the settings name.
-struct Bringer {
-    sources: Vec<Source>,
+/// Where contents are put, and who names them.
+struct Desk {
     objects: Objects,
     outlet: Outlet,
     writer: Writer,
 }
 
-impl Bringer {
-    fn start(context: &Context, epoch: u64) -> Result<Self, KnowledgeError> {
+impl Desk {
+    fn open(context: &Context, epoch: u64) -> Result<Self, KnowledgeError> {
         let config = &context.config;
         Ok(Self {
-            sources: Source::all(&config.knowledge),
-            objects: Objects::prepare(&config.knowledge.store)?.of_stream(&config.stream),
+            objects: objects(config)?,
             outlet: Outlet::new(context.publisher.clone()),
             writer: Writer::new(WRITER, epoch, config.synthetic),
         })
     }
 
-    /// Brings what the source at this index holds, unless that was brought lately. `at_us`: the event time of the
-    /// record, and the age of a content that does not tell its own; `None` = now, and the age of the file.
-    fn bring(&mut self, index: usize, at_us: Option<i64>) -> Result<(), KnowledgeError> {
-        let Some(source) = self.sources.get_mut(index) else {
-            return Ok(());
-        };
-        source.seen = changed(&source.path);
-        let found = source.read(at_us)?;
-        let (kind, brought) = (source.kind.name(), (found.hash, found.as_of_us));
-        let lately = source.brought_at.elapsed() < AGAIN_AFTER;
-        if source.brought == Some(brought) && lately {
+    /// Brings a file, unless it was brought lately. `at_us`: the event time of the record, and the age of a content
+    /// that does not tell its own; `None` = now, and the age of the file.
+    fn bring_file(&mut self, file: &mut File, at_us: Option<i64>) -> Result<(), KnowledgeError> {
+        let content = file.read()?;
+        let made_at = file.kind.made_at_us(&content).or(at_us);
+        let as_of_us = made_at.unwrap_or_else(|| file.changed_at_us());
+        self.bring(file.kind, &mut file.brought, &content, as_of_us, at_us)
+    }
+
+    /// Brings what is of `as_of_us`, unless it was brought lately.
+    fn bring(
+        &mut self,
+        kind: Kind,
+        brought: &mut Brought,
+        content: &[u8],
+        as_of_us: i64,
+        at_us: Option<i64>,
+    ) -> Result<(), KnowledgeError> {
+        let (kind, hash) = (kind.name(), knowledge::hash(content));
+        if brought.last == Some((hash, as_of_us)) && !brought.is_old() {
             return Ok(());
         }
-        if let Some((old, _)) = source.brought
-            && old != found.hash
+        if let Some((old, _)) = brought.last
+            && old != hash
             && let Some(content) = knowledge::get(&self.objects, kind, &old)?
         {
             // Checkpoints name it for a while: it is young again.
             knowledge::put(&self.objects, kind, &content)?;
         }
-        knowledge::put(&self.objects, kind, &found.content)?;
+        knowledge::put(&self.objects, kind, content)?;
         let changed = control::Kind::KnowledgeChanged(KnowledgeChanged {
             kind: kind.to_owned(),
-            content_hash: found.hash.to_vec(),
-            as_of_us: found.as_of_us,
+            content_hash: hash.to_vec(),
+            as_of_us,
         });
         let at_us = at_us.unwrap_or_else(now_us);
         self.writer
             .control(&mut self.outlet, changed, at_us, now_us())?;
-        source.brought = Some(brought);
-        source.brought_at = Instant::now();
-        metrics::gauge!("weir_knowledge_as_of_seconds", "kind" => kind)
-            .set(found.as_of_us as f64 / 1e6);
+        *brought = Brought {
+            last: Some((hash, as_of_us)),
+            at: Instant::now(),
+        };
+        metrics::gauge!("weir_knowledge_as_of_seconds", "kind" => kind).set(as_of_us as f64 / 1e6);
         Ok(())
     }
 
-    /// Brings a file that has changed.
-    fn look(&mut self, index: usize) -> Result<(), KnowledgeError> {
-        self.bring(index, None)?;
+    /// Waits for the log to have what was brought, and forgets what nobody needs any more.
+    fn settle(&mut self, kind: Kind, brought: &Brought) -> Result<(), KnowledgeError> {
         self.outlet.flush(DELIVERED_WITHIN)?;
-        if let Some(Source {
-            kind,
-            brought: Some((hash, _)),
-            ..
-        }) = self.sources.get(index)
-        {
-            knowledge::prune(&self.objects, kind.name(), KEEP, hash)?;
+        if let Some((hash, _)) = brought.last {
+            knowledge::prune(&self.objects, kind.name(), KEEP, &hash)?;
         }
         Ok(())
     }
 
-    /// Until told to stop: a file that has changed is read and brought.
-    fn keep_looking(mut self, every: Duration, stop: &Stop) {
-        while !stop.wait(every) {
-            for index in 0..self.sources.len() {
-                let due = self.sources.get_mut(index).is_some_and(Source::is_due);
-                if due && let Err(error) = self.look(index) {
-                    self.tell(index, &error);
-                }
+    /// Brings the files that have changed.
+    fn look(&mut self, files: &mut [File]) {
+        for file in files.iter_mut().filter(|file| file.is_due()) {
+            let done = self.bring_file(file, None);
+            if let Err(error) = done.and_then(|()| self.settle(file.kind, &file.brought)) {
+                file.failed(&error);
             }
         }
     }
 
-    /// Says that nothing was brought. What may pass is tried again at the next look.
-    fn tell(&mut self, index: usize, error: &KnowledgeError) {
-        let Some(source) = self.sources.get_mut(index) else {
+    /// Brings what a cache has told, if that is due.
+    fn take(&mut self, told: &mut Told) {
+        for kind in Told::KINDS {
+            if let Err(error) = self.take_kind(told, kind) {
+                tell(kind, &error);
+            }
+        }
+    }
+
+    fn take_kind(&mut self, told: &mut Told, kind: Kind) -> Result<(), KnowledgeError> {
+        let Some((content, as_of_us, brought)) = told.due(kind) else {
+            return Ok(());
+        };
+        kind.read(content).map_err(KnowledgeError::Told)?;
+        self.bring(kind, brought, content, as_of_us, None)?;
+        self.settle(kind, brought)
+    }
+
+    /// Until told to stop: brings files that have changed, and what caches tell.
+    fn keep_bringing(
+        mut self,
+        mut files: Vec<File>,
+        every: Duration,
+        caches: Option<Caches>,
+        stop: &Stop,
+    ) {
+        let Some(caches) = caches else {
+            while !stop.wait(every) {
+                self.look(&mut files);
+            }
             return;
         };
-        if error.is_transient() {
-            source.seen = None;
-        }
-        let kind = source.kind.name();
-        metrics::counter!("weir_knowledge_failures_total", "kind" => kind).increment(1);
-        let error = causes(error);
-        tracing::warn!(
-            error,
-            "no knowledge was brought; what was brought before holds"
-        );
+        let mut told = Told::default();
+        caches.listen(every, stop, |load| {
+            match load {
+                Some(load) => told.load = Some(load),
+                None => self.look(&mut files),
+            }
+            self.take(&mut told);
+        });
     }
+}
+
+/// What was brought last.
+struct Brought {
+    /// Its hash and age.
+    last: Option<([u8; 32], i64)>,
+    /// When that was.
+    at: Instant,
+}
+
+impl Default for Brought {
+    fn default() -> Self {
+        Self {
+            last: None,
+            at: Instant::now(),
+        }
+    }
+}
+
+impl Brought {
+    /// So long ago that a log may have forgotten it.
+    fn is_old(&self) -> bool {
+        self.at.elapsed() >= AGAIN_AFTER
+    }
+}
+
+/// Says that nothing was brought.
+fn tell(kind: Kind, error: &KnowledgeError) {
+    metrics::counter!("weir_knowledge_failures_total", "kind" => kind.name()).increment(1);
+    let (kind, error) = (kind.name(), causes(error));
+    tracing::warn!(
+        kind,
+        error,
+        "no knowledge was brought; what was brought before holds"
+    );
+}
+
+fn objects(config: &config::Config) -> Result<Objects, KnowledgeError> {
+    Ok(Objects::prepare(&config.knowledge.store)?.of_stream(&config.stream))
 }
 
 /// Hashes of what a source with an end is to be judged by: others make another input.
 pub(crate) fn fingerprint(config: &config::Knowledge) -> Result<Vec<[u8; 32]>, KnowledgeError> {
-    let sources = Source::all(config).into_iter();
-    sources
-        .map(|source| source.read(None).map(|found| found.hash))
+    let files = File::all(config).into_iter();
+    files
+        .map(|file| Ok(knowledge::hash(&file.content()?)))
         .collect()
 }
 
 /// Brings what the settings name before the first record of a source with an end, which is of `begins_us`. A run
 /// that resumes does it again, under the same numbers: who has it already passes it over.
 pub(crate) fn bring_once(context: &Context, begins_us: i64) -> Result<(), KnowledgeError> {
-    let mut bringer = Bringer::start(context, 0)?;
-    (0..bringer.sources.len()).try_for_each(|index| bringer.bring(index, Some(begins_us)))
+    let mut desk = Desk::open(context, 0)?;
+    let mut files = File::all(&context.config.knowledge);
+    files
+        .iter_mut()
+        .try_for_each(|file| desk.bring_file(file, Some(begins_us)))
 }
 
 /// Brings what the settings name now; what is given back goes on doing so whenever it changes, until the source
@@ -320,29 +309,35 @@ pub(crate) fn bring_now(
     context: &Context,
 ) -> Result<Option<impl FnOnce() + Send + use<>>, KnowledgeError> {
     let config = &context.config.knowledge;
-    if !config.names_any() {
+    let mut files = File::all(config);
+    let caches = Caches::named(config)?;
+    if files.is_empty() && caches.is_none() {
         return Ok(None);
     }
-    let epoch = context.store.next_writer_epoch(WRITER)?;
-    let mut bringer = Bringer::start(context, epoch)?;
-    (0..bringer.sources.len()).try_for_each(|index| bringer.bring(index, None))?;
+    let mut desk = Desk::open(context, context.store.next_writer_epoch(WRITER)?)?;
+    for file in &mut files {
+        desk.bring_file(file, None)?;
+    }
     let every = Duration::from_secs(config.look_seconds.max(1));
     let stop = context.stop.clone();
-    Ok(Some(move || bringer.keep_looking(every, &stop)))
+    Ok(Some(move || {
+        desk.keep_bringing(files, every, caches, &stop);
+    }))
 }
 
-/// Stores what the settings name, for who waits for it before ingest starts.
+/// Stores what the settings name, for who waits for it before ingest starts. What it says is checked by who brings
+/// it.
 ///
 /// # Errors
-/// When a file is unusable, or the store does not take it.
+/// When a file cannot be read, or the store does not take it.
 pub fn store(config: &config::Config) -> Result<(), KnowledgeError> {
-    if !config.knowledge.names_any() {
+    let files = File::all(&config.knowledge);
+    if files.is_empty() {
         return Ok(());
     }
-    let objects = Objects::prepare(&config.knowledge.store)?.of_stream(&config.stream);
-    for source in Source::all(&config.knowledge) {
-        let found = source.read(None)?;
-        knowledge::put(&objects, source.kind.name(), &found.content)?;
+    let objects = objects(config)?;
+    for file in files {
+        knowledge::put(&objects, file.kind.name(), &file.content()?)?;
     }
     Ok(())
 }

@@ -1,25 +1,34 @@
 //! Ingest: from a socket or files to the log.
 //!
-//! Topics in: none. Topics out: `bgp-updates` (routes by address block), `bgp-messages` (whole
+//! Topics in: none of ours. Topics out: `bgp-updates` (routes by address block), `bgp-messages` (whole
 //! messages by peer), their controls in-band, and `bgp-messages.dlq`. Store: `ingest.redb`, with
 //! the progress of each collector's writer and the epochs of live writers.
 //!
 //! In the order in which data meets them: [`input`] finds files and names collectors,
 //! `decompress` opens them, `reader` cuts and decodes them, `merge` puts their records in order of
 //! event time, `batch` gives them to the `writer` of their collector, `progress` remembers how far
-//! that came. [`ris_live`] does the same for a websocket; `watch` for a folder. `knowledge` brings what others
-//! say of prefixes (VRPs) in-band. [`start`] runs one
-//! [`Source`] on a thread of its own.
+//! that came. [`ris_live`] does the same for a websocket, [`bmp`] for routers that connect, `kafka` for topics that
+//! others write; `watch` for a folder. `knowledge` brings what others say of prefixes and networks in-band, from
+//! files and by RTR. [`start`] runs one [`Source`] on a thread of its own.
 
 mod batch;
+pub mod bmp;
+#[cfg(test)]
+#[path = "../../../crates/routing/tests/decoders/bmp_bytes.rs"]
+mod bmp_bytes;
 mod clamp;
 pub mod config;
 mod counts;
 mod decompress;
 mod files;
 pub mod input;
+mod kafka;
 mod knowledge;
+mod live;
 mod merge;
+#[cfg(test)]
+#[path = "../../../crates/routing/tests/decoders/mrt_bytes.rs"]
+mod mrt_bytes;
 mod notes;
 mod pacer;
 pub mod process;

@@ -18,19 +18,23 @@ use weir_lifecycle::{
     program::{Program, Service, Site},
 };
 
-use crate::{Config, Running, StartError, start};
+use crate::{Config, Running, Source, StartError, start};
 
 /// The binary.
 pub const PROGRAM: Program = Program {
     name: "weir-ingest",
-    about: "Reads BGP from RIS Live, files or a folder, and writes bgp-updates and bgp-messages.",
+    about: "Reads BGP from RIS Live, routers, Kafka, files or a folder, and writes bgp-updates and bgp-messages.",
     settings: "\
   [kafka]         bootstrap_servers = \"kafka:9092\"; make the topics with `weir topics apply`
   [ingest.source] type = \"ris-live\" (default), \"files\" with paths = [..], \"watch\" with folder,
-                  or \"scenario\"; speed = \"max\", \"realtime\", \"20x\" or \"20000/s\"
+                  or \"scenario\"; speed = \"max\", \"realtime\", \"20x\" or \"20000/s\"; or \"bmp\" with
+                  listen = \"127.0.0.1:1790\", routers = [{ address, name }] (needed off loopback),
+                  distinguishers, adj_rib_out; or \"kafka\": JSON that others write to topics and
+                  group_id of [kafka], or of [ingest.source.cluster]; max_collectors
   [ingest]        max_in_flight, state (a folder, for this process alone)
-  [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), relations and
-                  organisations (as CAIDA writes them), look_seconds
+  [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), aspas, relations and
+                  organisations (as CAIDA writes them), look_seconds; or rtr = \"localhost:3323\" for VRPs and
+                  ASPAs from caches, rtr_seconds, rtr_plaintext
   [checkpoint_store] url = \"s3://bucket/prefix\": where detectors find what knowledge says
   [stream] [admin] [telemetry]  id, synthetic, data (a folder); listen; log_format, log_filter",
     admin_port: 9101,
@@ -92,6 +96,9 @@ impl Service for Process {
             ..tables.ingest.clone()
         };
         let own = site.stream.data.join("objects");
+        if let Source::Kafka(source) = &mut config.source {
+            *source.kafka = tables.kafka.clone();
+        }
         config.knowledge.store = tables.checkpoint_store.or_in(&own);
         let (folder, _) = self.state(&site.stream.data).unwrap_or_default();
         let running = start(config, &log, &folder).map_err(|error| match error {
@@ -118,7 +125,7 @@ impl Part for AtWork {
     }
 
     fn waiting(&self) -> Option<String> {
-        None
+        self.running.waiting()
     }
 
     fn is_done(&self) -> bool {

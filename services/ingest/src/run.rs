@@ -1,6 +1,7 @@
 //! Starts a source on a thread of its own, and what can be asked of it while it runs.
 
 use std::{
+    net::SocketAddr,
     path::Path,
     sync::{
         Arc,
@@ -18,11 +19,13 @@ use weir_eventlog::{
 use weir_lifecycle::Stop;
 
 use crate::{
+    bmp,
     config::{Config, Knowledge, Source},
     counts::{Shown, Stats},
     decompress::BytesRead,
     files,
     input::InputError,
+    kafka,
     knowledge::{self, KnowledgeError},
     notes::Notes,
     progress::{Keeper, ProgressError, Store},
@@ -50,6 +53,9 @@ pub enum StartError {
     /// The URL of a source is none.
     #[error(transparent)]
     RisLive(#[from] ris_live::RisLiveError),
+    /// No router can connect.
+    #[error(transparent)]
+    Bmp(#[from] bmp::BmpError),
     /// The operating system refused a thread.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -113,6 +119,17 @@ pub(crate) struct Context {
     pub(crate) status: StatusBoard,
     pub(crate) bytes: BytesRead,
     pub(crate) notes: Notes,
+    pub(crate) waiting: Waiting,
+}
+
+/// Why a source reads nothing, for whoever asks.
+#[derive(Clone, Default)]
+pub(crate) struct Waiting(Arc<Mutex<Option<String>>>);
+
+impl Waiting {
+    pub(crate) fn set(&self, reason: Option<String>) {
+        *self.0.lock() = reason;
+    }
 }
 
 impl Context {
@@ -157,6 +174,8 @@ pub struct Running {
     shown: Shown,
     bytes: BytesRead,
     bytes_total: u64,
+    listening: Option<SocketAddr>,
+    waiting: Waiting,
     status: StatusBoard,
     publisher: Publisher,
     _reporter: Reporter,
@@ -204,6 +223,7 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
         shown: Shown::default(),
         bytes: BytesRead::default(),
         notes: Notes::default(),
+        waiting: Waiting::default(),
         config,
     };
     let has_end = matches!(
@@ -211,17 +231,28 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
         Source::Files(_) | Source::Scenario(_)
     );
     let knowledge = if has_end {
+        if context.config.knowledge.rtr.is_some() {
+            tracing::warn!("no cache is asked by RTR: a source with an end is judged by files");
+        }
         None
     } else {
         knowledge::bring_now(&context)?
     };
     let (stop, shown) = (context.stop.clone(), context.shown.clone());
     let (bytes, status) = (context.bytes.clone(), context.status.clone());
+    let waiting = context.waiting.clone();
+    let mut listening = None;
     let (task, bytes_total): (Task, u64) = match context.config.source.clone() {
         Source::Files(source) => files::prepare(context, &source)?,
         Source::Scenario(source) => files::prepare_scenario(context, &source)?,
         Source::Watch(source) => (watch::prepare(context, source)?, 0),
         Source::RisLive(source) => (ris_live::prepare(context, source)?, 0),
+        Source::Bmp(source) => {
+            let (task, address) = bmp::prepare(context, source)?;
+            listening = Some(address);
+            (task, 0)
+        }
+        Source::Kafka(source) => (kafka::prepare(context, &source)?, 0),
     };
     // What is paced or live must not wait for the publisher's first connection.
     status.publish(&publisher)?;
@@ -240,6 +271,8 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
         shown,
         bytes,
         bytes_total,
+        listening,
+        waiting,
         _reporter: status.report(log)?,
         status,
         publisher,
@@ -310,6 +343,19 @@ impl Running {
             elements: stats.elements,
             event_time_us: stats.last_event_us,
         }
+    }
+
+    /// Where routers connect, when they do.
+    #[must_use]
+    pub fn listening(&self) -> Option<SocketAddr> {
+        self.listening
+    }
+
+    /// Why nothing is read, and what to do about it, where the source can tell; it goes on by
+    /// itself.
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        self.waiting.0.lock().clone()
     }
 
     /// What was counted, as of a second ago or so; exact once finished or stopped.

@@ -122,6 +122,11 @@ impl Writer {
         self
     }
 
+    /// Nobody has written for this collector before.
+    pub(crate) fn is_in_its_first_life(&self) -> bool {
+        self.update.writer_epoch <= 1
+    }
+
     pub(crate) fn next_seq(&self) -> u64 {
         self.next_seq
     }

@@ -25,6 +25,7 @@ use crate::{
     openapi, page,
     problem::Problem,
     rest,
+    ris::{self, Ris},
 };
 
 /// Shared by all handlers; cheap to clone.
@@ -36,11 +37,12 @@ pub(crate) struct App {
     pub(crate) views: Arc<[FeatureView]>,
     pub(crate) live: Live,
     pub(crate) live_seats: Arc<Semaphore>,
+    pub(crate) ris: Ris,
     pub(crate) stop: Stop,
 }
 
 impl App {
-    pub(crate) fn new(config: &Config, stores: Stores, live: Live, stop: Stop) -> Self {
+    pub(crate) fn new(config: &Config, stores: Stores, live: Live, ris: Ris, stop: Stop) -> Self {
         Self {
             records: stores.records,
             online: stores.online,
@@ -48,6 +50,7 @@ impl App {
             views: stores.views.into(),
             live,
             live_seats: Arc::new(Semaphore::new(config.live_clients)),
+            ris,
             stop,
         }
     }
@@ -124,6 +127,14 @@ pub(crate) fn document() -> (Router<App>, OpenApi) {
         .fold(rest, |router, (path, about, kind, route)| {
             openapi::describe(&mut document, path, about, kind);
             router.route(path, route)
+        });
+    let pages = ris::routes()
+        .into_iter()
+        .fold(pages, |router, (path, about, kind, route)| {
+            openapi::describe(&mut document, path, about, kind);
+            // Clients write the last slash or leave it out.
+            let bare = path.trim_end_matches('/');
+            router.route(bare, route.clone()).route(path, route)
         });
     openapi::describe_admin(&mut document);
     openapi::describe(

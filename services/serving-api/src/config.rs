@@ -22,6 +22,8 @@ pub struct Config {
     pub timeout_ms: u64,
     /// Most clients of live events at a time.
     pub live_clients: usize,
+    /// The stream of RIS Live.
+    pub ris: Ris,
 }
 
 impl Default for Config {
@@ -33,6 +35,42 @@ impl Default for Config {
             body_limit_bytes: 256 * 1024,
             timeout_ms: 10_000,
             live_clients: 256,
+            ris: Ris::default(),
+        }
+    }
+}
+
+/// Bounds of the stream of RIS Live (`/v1/ws/`, `/v1/stream/`).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ris {
+    /// Most clients at a time.
+    pub clients: usize,
+    /// Of those, most from one address. All clients behind a proxy have its address.
+    pub clients_per_address: usize,
+    /// Most subscriptions of one client; each prefix of a list is one.
+    pub subscriptions: usize,
+    /// Longest frame of a client, in bytes.
+    pub request_bytes: usize,
+    /// Most frames that wait for a client; one more, and it is told so and cut off.
+    pub queue_frames: usize,
+    /// The same in bytes.
+    pub queue_bytes: usize,
+    /// A websocket that says nothing for so long, in seconds, is closed. It is pinged twice in
+    /// that time, which every websocket answers by itself.
+    pub idle_seconds: u64,
+}
+
+impl Default for Ris {
+    fn default() -> Self {
+        Self {
+            clients: 64,
+            clients_per_address: 16,
+            subscriptions: 8192,
+            request_bytes: 64 * 1024,
+            queue_frames: 16_384,
+            queue_bytes: 8 * 1024 * 1024,
+            idle_seconds: 60,
         }
     }
 }

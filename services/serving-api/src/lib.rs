@@ -1,7 +1,7 @@
-//! The serving side: REST, live events and one server-rendered page.
+//! The serving side: REST, live events, the stream of RIS Live and one server-rendered page.
 //!
 //! Topics in: `bgp-conflicts` and `service-status`, read from their ends without a group, for what
-//! is live. Topics out: none. Stores: incidents (record-store), features (online-store) and windows
+//! is live; `bgp-messages` in the same way while there are clients of RIS Live. Topics out: none. Stores: incidents (record-store), features (online-store) and windows
 //! (metric-store), all read only. Errors are problem documents (RFC 9457), the API describes itself
 //! at `/openapi.json`, and off loopback nobody is served without a token.
 
@@ -16,9 +16,10 @@ mod page;
 mod problem;
 pub mod process;
 mod rest;
+mod ris;
 mod run;
 
-pub use config::{Auth, Config, MIN_TOKEN, Token};
+pub use config::{Auth, Config, MIN_TOKEN, Ris, Token};
 pub use live::Live;
 pub use problem::Problem;
 pub use run::{Running, StartError, StopError, Stores, serve, start};

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 use weir_eventlog::{EventLog, LogConfig, admin, schema};
-use weir_events::topics::{BGP_CONFLICTS, SERVICE_STATUS};
+use weir_events::topics::{BGP_CONFLICTS, BGP_MESSAGES, SERVICE_STATUS};
 use weir_features::declared;
 use weir_lifecycle::{
     NotStarted, Part, causes,
@@ -26,7 +26,7 @@ pub const PROGRAM: Program = Program {
     name: "weir-serving-api",
     about: "Serves incidents, features and windows: REST, gRPC, live events and a page.",
     settings: "\
-  [kafka]         bootstrap_servers = \"kafka:9092\": live events
+  [kafka]         bootstrap_servers = \"kafka:9092\": live events and the stream of RIS Live
   [record_store]  url = \"postgres://weir@db:5432/weir\", password_file = \"/run/secrets/db\"
   [online_store]  url = \"redis://cache:6379/0\", password_file
   [metric_store]  url = \"cql://scylla:9042/weir\", username, password_file
@@ -89,7 +89,7 @@ impl Service for Process {
     fn start(&self, site: &Site) -> Result<AtWork, NotStarted> {
         let Self(tables) = self;
         let data = &site.stream.data;
-        let topics = [BGP_CONFLICTS, SERVICE_STATUS];
+        let topics = [BGP_CONFLICTS, SERVICE_STATUS, BGP_MESSAGES];
         // It writes nothing, so it needs no frames.
         let log = EventLog::open(&tables.kafka, &schema::Config::default(), &topics)
             .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;

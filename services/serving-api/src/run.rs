@@ -26,6 +26,7 @@ use crate::{
     config::{Config, MIN_TOKEN, Token},
     grpc,
     live::Live,
+    ris::{self, Ris},
 };
 
 const THREADS: usize = 2;
@@ -125,18 +126,29 @@ pub fn start(
     telemetry: &Telemetry,
 ) -> Result<Running, StartError> {
     let live = Live::new();
-    let mut running = serve(config, live.clone(), stores, health, telemetry)?;
+    let mut running = listen_all(config, live.clone(), Some(log), stores, health, telemetry)?;
     running.tail = Some(live.follow(log)?);
     Ok(running)
 }
 
-/// Serves the stores, with live events from whoever holds `live`.
+/// Serves the stores, with live events from whoever holds `live` and no stream of RIS Live.
 ///
 /// # Errors
 /// When the listener would be open to all or cannot be bound.
 pub fn serve(
     config: &Config,
     live: Live,
+    stores: Stores,
+    health: &Health,
+    telemetry: &Telemetry,
+) -> Result<Running, StartError> {
+    listen_all(config, live, None, stores, health, telemetry)
+}
+
+fn listen_all(
+    config: &Config,
+    live: Live,
+    log: Option<&EventLog>,
     stores: Stores,
     health: &Health,
     telemetry: &Telemetry,
@@ -159,7 +171,8 @@ pub fn serve(
         .build()
         .map_err(StartError::Threads)?;
     let stop = Stop::new();
-    let app = app::App::new(config, stores, live, stop.clone());
+    let ris = Ris::new(config.ris.clone(), log.is_some());
+    let app = app::App::new(config, stores, live, ris.clone(), stop.clone());
     let flag = health.register("serving-api");
     let fate = Fate {
         failure: Arc::default(),
@@ -175,9 +188,13 @@ pub fn serve(
             runtime.handle(),
         );
     }
+    if let Some(log) = log {
+        let following = ris::follow(ris.clone(), log.clone(), stop.clone());
+        tasks.spawn_on(following, runtime.handle());
+    }
     let router = app::router(config, tokens, app, health.clone(), telemetry.clone());
     tasks.spawn_on(
-        listen(listener, router, stop.clone(), fate.clone()),
+        listen(listener, router, ris, stop.clone(), fate.clone()),
         runtime.handle(),
     );
     flag.ready();
@@ -254,18 +271,21 @@ impl Fate {
     }
 }
 
-async fn listen(listener: TcpListener, router: axum::Router, stop: Stop, fate: Fate) {
+async fn listen(listener: TcpListener, router: axum::Router, ris: Ris, stop: Stop, fate: Fate) {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => {
-            axum::serve(listener, router)
+            axum::serve(listener, service)
                 .with_graceful_shutdown(async move { stop.wait_async().await })
                 .await
         }
         Err(error) => Err(error),
     };
     if let Err(error) = served {
-        fate.failed(&error);
+        return fate.failed(&error);
     }
+    // A websocket is no request any more, and is not waited for above.
+    ris.left().await;
 }
 
 async fn listen_grpc(

@@ -8,6 +8,7 @@ use crate::{
     config_show::ConfigCommand,
     doctor::DoctorArguments,
     export::ExportArguments,
+    incidents::IncidentsCommand,
     inject::InjectCommand,
     pipelines::{GroupsCommand, PipelinesCommand},
     site::SiteArguments,
@@ -26,6 +27,7 @@ use crate::{
   weir --source scenario --speed 600x    the hijack of 2008-02-24, ten minutes in a second
   weir --source updates/                 a folder of MRT or JSON files, then whatever is added to it
   weir replay updates.*.gz --rib bview.gz --incidents found.ndjson
+  weir incidents diff found.ndjson tried.ndjson
 Open http://127.0.0.1:8080 to look. Set RUST_LOG=weir=debug to hear more."
 )]
 pub(crate) struct Cli {
@@ -40,7 +42,7 @@ pub(crate) enum Command {
     /// Run until Ctrl-C and serve the page (the default).
     Run(RunArguments),
     /// Read files to their end, wait until every stage has caught up, write what was found, exit.
-    Replay(ReplayArguments),
+    Replay(Box<ReplayArguments>),
     /// The topics on Kafka: make, compare, look, read, remove.
     Topics {
         #[command(flatten)]
@@ -69,6 +71,13 @@ pub(crate) enum Command {
     },
     /// Write what the stores hold, as a replay does.
     Export(ExportArguments),
+    /// Compare incidents of two replays, exports or stores.
+    Incidents {
+        #[command(flatten)]
+        site: SiteArguments,
+        #[command(subcommand)]
+        command: IncidentsCommand,
+    },
     /// Bring the tables of every store that the settings name up to this version.
     Migrate {
         #[command(flatten)]
@@ -100,7 +109,8 @@ pub(crate) struct RunArguments {
     /// Where gRPC listens, under the same rule.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub(crate) grpc: SocketAddr,
-    /// `ris-live`, `scenario`, or files and folders. Default: ris-live when it answers within 3 s,
+    /// `ris-live`, `bmp` (routers connect, as `[ingest.source]` says), `kafka` (JSON that others write
+    /// to `KAFKA_TOPICS`), `scenario`, or files and folders. Default: ris-live when it answers within 3 s,
     /// else the scenario.
     #[arg(long, value_name = "SOURCE", num_args = 1..)]
     pub(crate) source: Vec<String>,
@@ -114,6 +124,14 @@ pub(crate) struct RunArguments {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  weir replay updates.*.gz --rib bview.gz --incidents found.ndjson --summary counts.json
+Change a threshold and see what it would have done. rules.toml holds what is to differ, as weir.toml would:
+  [conflict_detector.thresholds]
+  confirm_at = 5
+Then:
+  weir replay updates.*.gz --rib bview.gz --rules rules.toml --incidents tried.ndjson
+  weir incidents diff found.ndjson tried.ndjson")]
 pub(crate) struct ReplayArguments {
     /// MRT or JSON files, plain or compressed (gz, bz2, xz, zstd); folders with their subfolders.
     #[arg(required = true, value_name = "PATH")]
@@ -122,15 +140,24 @@ pub(crate) struct ReplayArguments {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) rib: Vec<PathBuf>,
     /// VRPs (JSON of rpki-client, Routinator, StayRTR) that origins are judged by. Made more than two hours
-    /// before the input, they raise nothing: see `vrps_stale_after_s`.
+    /// before the input, they raise nothing: see `rpki_stale_after_s`.
     #[arg(long, value_name = "FILE")]
     pub(crate) vrps: Option<PathBuf>,
+    /// ASPAs (JSON of rpki-client and Routinator, which may be the same file) that paths are judged by; as old as
+    /// VRPs may be.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) aspas: Option<PathBuf>,
     /// Who buys transit from whom (CAIDA's AS relationships): finds route leaks, knows customers.
     #[arg(long, value_name = "FILE")]
     pub(crate) relations: Option<PathBuf>,
     /// Which networks belong together (CAIDA's AS-to-organisation JSON lines): knows siblings.
     #[arg(long, value_name = "FILE")]
     pub(crate) organisations: Option<PathBuf>,
+    /// Try other thresholds: a piece of weir.toml with what is to differ of `[conflict_detector.thresholds]`, and
+    /// of `bogons` of `[conflict_detector]`; anything else is refused. Runs in a folder of its own, beside the replay
+    /// without it, and never on engines that the settings name. Once at most: the file is the whole trial.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rules: Option<PathBuf>,
     /// Mark everything that is found as made up: the input is not what was observed.
     #[arg(long)]
     pub(crate) synthetic: bool,

@@ -286,10 +286,15 @@ impl House {
     /// Ingest stops and flushes; consumers finish the batch in hand and checkpoint (a backlog stays
     /// in the log); serving; the broker. The first failure is told, the rest is stopped all the same.
     pub(crate) fn close(self) -> Result<(), Failure> {
+        self.close_within(DRAIN)
+    }
+
+    /// The same, for who has no supervisor that would kill it: after a failure it does not wait so long either.
+    pub(crate) fn close_within(self, drain: Duration) -> Result<(), Failure> {
         let drain = if self.failure().is_some() {
             DRAIN_AFTER_FAILURE
         } else {
-            DRAIN
+            drain
         };
         let until = Instant::now() + drain;
         let left = || until.saturating_duration_since(Instant::now());

@@ -73,7 +73,7 @@ fn add(lines: &mut Vec<(String, String)>, path: &[&str], name: &str, value: &str
 }
 
 /// Names and passwords in URLs are no business of a log.
-fn without_password(value: &str) -> String {
+pub(crate) fn without_password(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else {
         return value.to_owned();
     };

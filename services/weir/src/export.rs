@@ -28,6 +28,12 @@ use crate::{compose::Stores, progress::Failure, site::SiteArguments, summary::Co
 const PAGE: usize = 1_000;
 
 #[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "One of --incidents, --features and --windows at least. The store of each is the one that \
+the settings name by url. Of one stream of `weir`:
+  export WEIR__RECORD_STORE__URL=sqlite://weir-data/streams/live/incidents.db
+  weir export --incidents found.ndjson"
+)]
 pub(crate) struct ExportArguments {
     #[command(flatten)]
     site: SiteArguments,

@@ -8,6 +8,8 @@ use std::{
 
 use clap::{Args, Subcommand};
 use serde::de::DeserializeOwned;
+use weir_conflict_detector as detector;
+use weir_events::time::SECOND_US;
 use weir_injection::{Label, Plan, World, frames, plan, recipes::Fact, rib, score};
 use weir_routing::Bogons;
 
@@ -16,7 +18,7 @@ use crate::progress::{Failure, say};
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum InjectCommand {
     /// Look at a stream and plant incidents of every type beside it, with benign twins: writes frames to be replayed
-    /// with the stream, the routing tables before it, what others say (VRPs, relations, organisations), and labels.
+    /// with the stream, the routing tables before it, what others say (VRPs, ASPAs, relations, organisations), and labels.
     Plan(PlanArguments),
     /// Compare labels with the incidents that a replay wrote: recall and precision by type.
     Score {
@@ -71,6 +73,11 @@ fn make(arguments: &PlanArguments) -> Result<(), Failure> {
                 .to_owned(),
         ));
     }
+    if let Some((odd, _)) = world.peers().iter().find(|(name, _)| !is_file_name(name)) {
+        return Err(Failure::Unusable(format!(
+            "the collector \"{odd}\" cannot be the name of a file: name another one with --collector"
+        )));
+    }
     let written = write(&arguments.out, &world, &plan)?;
     for (recipe, times) in &plan.left_out {
         say(&format!(
@@ -98,8 +105,12 @@ fn make(arguments: &PlanArguments) -> Result<(), Failure> {
 
 /// Writes everything; gives the arguments of `weir replay` that read it.
 fn write(out: &Path, world: &World, plan: &Plan) -> Result<String, Failure> {
-    let ribs = out.join("rib");
-    fs::create_dir_all(&ribs).map_err(named(&ribs))?;
+    // Where file names do not tell the collector, the folder does.
+    let file = |collector: &str, what: &str| -> Result<PathBuf, Failure> {
+        let folder = out.join(collector);
+        fs::create_dir_all(&folder).map_err(named(&folder))?;
+        Ok(folder.join(format!("{collector}.{what}")))
+    };
     let mut arguments = Vec::new();
     let mut files = std::collections::BTreeMap::new();
     for planted in &plan.messages {
@@ -111,23 +122,30 @@ fn write(out: &Path, world: &World, plan: &Plan) -> Result<String, Failure> {
         *text += &format!("{frame}\n");
     }
     for (collector, text) in files {
-        let path = out.join(format!("{collector}.injected.jsonl"));
+        let path = file(collector, "injected.jsonl")?;
         fs::write(&path, text).map_err(named(&path))?;
         arguments.push(path.display().to_string());
     }
     arguments.push("--rib".to_owned());
     for (collector, dump) in rib::dumps(world) {
-        let path = ribs.join(format!("{collector}.bview.mrt"));
+        let path = file(collector, "bview.mrt")?;
         fs::write(&path, dump).map_err(named(&path))?;
         arguments.push(path.display().to_string());
     }
+    let rpki = plan.rpki(world).to_string();
     let says = |is: fn(&Fact) -> bool| plan.facts.iter().any(is);
     for (flag, file, text, is_said) in [
         (
             "--vrps",
-            "vrps.json",
-            plan.vrps(world).to_string(),
+            "rpki.json",
+            rpki.clone(),
             says(|fact| matches!(fact, Fact::Roa(..))),
+        ),
+        (
+            "--aspas",
+            "rpki.json",
+            rpki,
+            says(|fact| matches!(fact, Fact::NoProviders(_))),
         ),
         (
             "--relations",
@@ -148,6 +166,19 @@ fn write(out: &Path, world: &World, plan: &Plan) -> Result<String, Failure> {
             arguments.push(format!("{flag} {}", path.display()));
         }
     }
+    // What others say is dated at the beginning of the stream, and must hold to its end.
+    let seconds = world
+        .span()
+        .map_or(0, |(first, last)| (last - first) / SECOND_US);
+    if seconds > i64::from(detector::Config::default().thresholds.rpki_stale_after_s) {
+        let path = out.join("weir.toml");
+        let text = format!(
+            "[conflict_detector.thresholds]\nrpki_stale_after_s = {}\n",
+            seconds + 1
+        );
+        fs::write(&path, text).map_err(named(&path))?;
+        arguments.push(format!("--config {}", path.display()));
+    }
     let path = out.join("labels.ndjson");
     let mut labels = Vec::new();
     for label in &plan.labels {
@@ -156,6 +187,11 @@ fn write(out: &Path, world: &World, plan: &Plan) -> Result<String, Failure> {
     }
     fs::write(&path, labels).map_err(named(&path))?;
     Ok(arguments.join(" "))
+}
+
+/// True for what names a file in the folder at hand.
+fn is_file_name(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|file| file == name)
 }
 
 /// Every line of a file as a value.

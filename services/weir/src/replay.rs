@@ -20,14 +20,17 @@ use crate::{
     compose::{self, House, Site, Stores},
     export,
     progress::{self, Failure},
+    rules::{self, Tried},
     settings,
-    stream::Stream,
+    stream::{Rules, Stream},
     summary::{Latency, Stage, Summary},
     usage,
 };
 
 /// Between two looks at progress and health.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the parts may take to stop once everything is written: on a busy machine, longer than a service may.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
@@ -44,6 +47,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     let knowledge = &mut settings.ingest.knowledge;
     for (asked, named) in [
         (&arguments.vrps, &mut knowledge.vrps),
+        (&arguments.aspas, &mut knowledge.aspas),
         (&arguments.relations, &mut knowledge.relations),
         (&arguments.organisations, &mut knowledge.organisations),
     ] {
@@ -51,6 +55,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     }
     let knowledge: Vec<_> = [
         &knowledge.vrps,
+        &knowledge.aspas,
         &knowledge.relations,
         &knowledge.organisations,
     ]
@@ -58,12 +63,22 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     .flatten()
     .cloned()
     .collect();
+    let tried = arguments.rules.as_deref();
+    let tried = tried
+        .map(|file| rules::lay(file, &mut settings))
+        .transpose()?;
+    let own = rules::of_settings(&settings)?;
+    let rules = match &tried {
+        Some(tried) => Rules::Tried(&tried.judged_by),
+        None => Rules::of_settings(own.as_deref()),
+    };
     let (mut stream, memory) = Stream::of_replay(
         &arguments.data,
         &arguments.paths,
         &arguments.rib,
         &knowledge,
         collector,
+        rules,
     )
     .map_err(Failure::unusable)?;
     stream.synthetic |= arguments.synthetic;
@@ -71,7 +86,9 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     let done = stream.dir.join("summary.json");
     if done.exists() {
         let summary = fs::read(&done).map_err(Failure::broken)?;
-        let summary = serde_json::from_slice(&summary).map_err(Failure::broken)?;
+        let mut summary: Summary = serde_json::from_slice(&summary).map_err(Failure::broken)?;
+        // The same rules may stand in another file now.
+        summary.rules = tried;
         return write_files(&arguments, &Stores::open(&stream, &settings)?, &summary);
     }
 
@@ -98,7 +115,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     };
     let house = compose::open(&site, &settings)?;
     let read = read_to_the_end(&house, &caught_up::order(&settings), &stop);
-    let outcome = read.and_then(|()| summarise(&house, &arguments, started));
+    let outcome = read.and_then(|()| summarise(&house, &arguments, started, tried));
     let stores = house.stores.clone();
     let summary = match outcome {
         Ok(summary) => summary,
@@ -109,7 +126,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     };
     let written =
         write_files(&arguments, &stores, &summary).and_then(|()| write_json(&done, &summary));
-    house.close().and(written)
+    house.close_within(PATIENCE).and(written)
 }
 
 /// Until ingest has flushed everything and every stage has caught up.
@@ -146,6 +163,7 @@ fn summarise(
     house: &House,
     arguments: &ReplayArguments,
     started: Instant,
+    rules: Option<Tried>,
 ) -> Result<Summary, Failure> {
     let stats = house.ingest.stats();
     let mut stages = std::collections::BTreeMap::new();
@@ -193,6 +211,7 @@ fn summarise(
                 p99: of.p99,
                 max: of.max,
             }),
+        rules,
     })
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use weir_ingest::{
     Source, Speed,
-    config::{Files, Paced, RisLive, Watch},
+    config::{Bmp, Files, Kafka, Paced, RisLive, Watch},
     ris_live,
 };
 use weir_lifecycle::{Stop, health::Health, telemetry::Telemetry, trace};
@@ -18,8 +18,9 @@ use crate::{
     cli::RunArguments,
     compose::{self, House, Site},
     progress::{Failure, say},
-    settings,
-    stream::{Memory, Stream},
+    rules,
+    settings::{self, Settings},
+    stream::{Memory, Rules, Stream},
 };
 
 /// How long RIS Live may take to answer before the scenario is told instead.
@@ -48,7 +49,8 @@ pub(crate) fn run(arguments: &RunArguments, telemetry: &Telemetry) -> Result<(),
     let settings = settings::load(arguments.config.as_deref(), &arguments.data)?;
     let _traces = trace::start(&settings.telemetry, "weir").map_err(Failure::unusable)?;
     if !arguments.source.is_empty() {
-        return serve(arguments, choose(arguments)?, telemetry, until_stopped);
+        let choice = choose(arguments, &settings)?;
+        return serve(arguments, choice, telemetry, until_stopped);
     }
     let answer = ask_ris_live()?;
     let mut refused = match answer.recv_timeout(SERVE_WITHIN) {
@@ -169,8 +171,37 @@ fn scenario(arguments: &RunArguments, why: &str) -> Choice {
     }
 }
 
+/// Routers that connect, as the settings say if they speak of them.
+fn bmp(arguments: &RunArguments, settings: &Source) -> Choice {
+    let source = match settings {
+        Source::Bmp(source) => source.clone(),
+        _ => Bmp::default(),
+    };
+    Choice {
+        why: format!("routers that speak BMP to {}", source.listen),
+        source: Source::Bmp(source),
+        stream: Stream::named(&arguments.data, "bmp", false),
+    }
+}
+
+/// Topics that others write, as the settings say.
+fn kafka(arguments: &RunArguments, settings: &Settings) -> Choice {
+    let mut source = match &settings.ingest.source {
+        Source::Kafka(source) => source.clone(),
+        _ => Kafka::default(),
+    };
+    *source.kafka = settings.foreign_topics().clone();
+    let cluster = source.cluster.as_deref();
+    let topics = cluster.unwrap_or(&source.kafka).foreign_topics();
+    Choice {
+        why: format!("Kafka: what others write to {}", topics.join(", ")),
+        source: Source::Kafka(source),
+        stream: Stream::named(&arguments.data, "kafka", false),
+    }
+}
+
 /// What was asked for with `--source`.
-fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
+fn choose(arguments: &RunArguments, settings: &Settings) -> Result<Choice, Failure> {
     let data = &arguments.data;
     let speed = arguments.speed.unwrap_or(Speed::Max);
     match arguments
@@ -180,6 +211,8 @@ fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
         .collect::<Vec<_>>()[..]
     {
         ["ris-live"] => Ok(live(arguments, "asked for")),
+        ["bmp"] => Ok(bmp(arguments, &settings.ingest.source)),
+        ["kafka"] => Ok(kafka(arguments, settings)),
         ["scenario"] => Ok(scenario(arguments, "asked for")),
         [folder] if PathBuf::from(folder).is_dir() => Ok(Choice {
             source: Source::Watch(Watch {
@@ -192,8 +225,10 @@ fn choose(arguments: &RunArguments) -> Result<Choice, Failure> {
         }),
         ref paths => {
             let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-            let (stream, _) =
-                Stream::of_replay(data, &paths, &[], &[], None).map_err(Failure::unusable)?;
+            let own = rules::of_settings(settings)?;
+            let rules = Rules::of_settings(own.as_deref());
+            let stream = Stream::of_replay(data, &paths, &[], &[], None, rules);
+            let (stream, _) = stream.map_err(Failure::unusable)?;
             Ok(Choice {
                 why: format!("{} files", paths.len()),
                 source: Source::Files(Files {

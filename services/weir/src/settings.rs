@@ -46,6 +46,11 @@ impl Settings {
         self.has_kafka.then_some(&self.kafka)
     }
 
+    /// What the settings say of topics that others write, wherever the log is.
+    pub(crate) fn foreign_topics(&self) -> &LogConfig {
+        &self.kafka
+    }
+
     /// From file and environment.
     fn of(layers: &Layers) -> Result<Self, Failure> {
         let mut settings: Self = layers.get().map_err(Failure::unusable)?;

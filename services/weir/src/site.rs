@@ -10,13 +10,20 @@ use crate::{
     settings::{self, Settings},
 };
 
+// Told behind what a command has of its own.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SiteArguments {
     /// Settings; absent = WEIR_CONFIG of the environment, else weir.toml in the data folder.
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, display_order = 100)]
     config: Option<PathBuf>,
     /// Folder for all state.
-    #[arg(long, value_name = "DIR", default_value = "weir-data", global = true)]
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "weir-data",
+        global = true,
+        display_order = 101
+    )]
     data: PathBuf,
 }
 

@@ -13,7 +13,7 @@ use weir_events::position::TopicEpoch;
 /// One stream: what it is called, where it lives.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {
-    /// `live`, `scenario`, or `replay-` and the hash of the input manifest.
+    /// `live`, `bmp`, `kafka`, `scenario`, or `replay-` (with rules that are tried, `trial-`) and the hash of the input manifest.
     pub(crate) id: String,
     /// Its folder.
     pub(crate) dir: PathBuf,
@@ -48,6 +48,24 @@ enum Role {
     Knowledge,
 }
 
+/// All that incidents are judged by, as text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rules<'a> {
+    /// What nobody changed.
+    BuiltIn,
+    /// What the settings say.
+    OfSettings(&'a str),
+    /// What is tried beside them.
+    Tried(&'a str),
+}
+
+impl<'a> Rules<'a> {
+    /// `own`: those of the settings, where they are not the built-in ones.
+    pub(crate) fn of_settings(own: Option<&'a str>) -> Self {
+        own.map_or(Self::BuiltIn, Self::OfSettings)
+    }
+}
+
 impl Stream {
     /// A stream with a name of its own.
     pub(crate) fn named(data: &Path, id: &str, synthetic: bool) -> Self {
@@ -59,13 +77,15 @@ impl Stream {
     }
 
     /// The stream of a replay: its id is the hash of its input manifest (names, sizes, hashes,
-    /// collector), so the same input on the same folder is the same stream.
+    /// collector) and of the rules, so the same input on the same folder is the same stream, and other rules are
+    /// another.
     pub(crate) fn of_replay(
         data: &Path,
         paths: &[PathBuf],
         ribs: &[PathBuf],
         knowledge: &[PathBuf],
         collector: Option<&str>,
+        rules: Rules<'_>,
     ) -> io::Result<(Self, Memory)> {
         let mut inputs = Vec::new();
         let roles = [
@@ -87,7 +107,18 @@ impl Stream {
             ));
         }
         hash.update(collector.unwrap_or_default());
-        let id = format!("replay-{}", &hex(&hash.finalize())[..16]);
+        let name = match rules {
+            Rules::BuiltIn => "replay",
+            Rules::OfSettings(rules) => {
+                hash.update(format!("\nrules {rules}"));
+                "replay"
+            }
+            Rules::Tried(rules) => {
+                hash.update(format!("\nrules {rules}"));
+                "trial"
+            }
+        };
+        let id = format!("{name}-{}", &hex(&hash.finalize())[..16]);
         let memory = Memory {
             topic_epoch: 0,
             inputs,
@@ -158,10 +189,13 @@ mod tests {
     use super::*;
 
     fn id(paths: &[PathBuf], collector: Option<&str>) -> String {
-        Stream::of_replay(Path::new("data"), paths, &[], &[], collector)
-            .unwrap()
-            .0
-            .id
+        judged(paths, collector, Rules::BuiltIn)
+    }
+
+    fn judged(paths: &[PathBuf], collector: Option<&str>, rules: Rules<'_>) -> String {
+        let data = Path::new("data");
+        let (stream, _) = Stream::of_replay(data, paths, &[], &[], collector, rules).unwrap();
+        stream.id
     }
 
     #[test]
@@ -173,6 +207,13 @@ mod tests {
         let first = id(&paths, None);
         assert_eq!(first, id(&[paths[1].clone(), paths[0].clone()], None));
         assert_ne!(first, id(&paths, Some("rrc00")));
+        let by = |rules| judged(&paths, None, rules);
+        for rules in [Rules::OfSettings, Rules::Tried] {
+            assert_ne!(first, by(rules("K = 1")));
+            assert_ne!(by(rules("K = 1")), by(rules("K = 2")));
+            assert_eq!(by(rules("K = 1")), by(rules("K = 1")));
+        }
+        assert_ne!(by(Rules::OfSettings("K = 1")), by(Rules::Tried("K = 1")));
         fs::write(&paths[1], "three").unwrap();
         assert_ne!(first, id(&paths, None));
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::rules::Tried;
+
 /// What `--summary` writes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Summary {
@@ -28,6 +30,9 @@ pub(crate) struct Summary {
     pub(crate) stages: BTreeMap<String, Stage>,
     /// Bytes released by the pacer -> delivery report; null at max speed, where nothing paces.
     pub(crate) detect_latency_ms: Option<Latency>,
+    /// The rules that were tried, where some were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rules: Option<Tried>,
 }
 
 /// Incidents of one type.

@@ -39,6 +39,13 @@ pub(super) fn stranger(kind: Kind, severity: Severity, view: &RouteView<'_>) -> 
     }
     let mut finding = Finding::of_origin(kind, severity, origin);
     finding.expected = view.expected.to_vec();
+    if view.nearest_of(view.expected).is_some() {
+        // Mostly a customer that takes its prefix over; a forged tail would look the same.
+        finding.severity = Severity::Low;
+        finding.reasons.push(reason::VICTIM_ON_PATH);
+    } else if view.is_transit {
+        finding.reasons.push(reason::TRANSIT_OF_VICTIM);
+    }
     if view.no_baseline {
         finding.severity = Severity::Info;
         finding.reasons.push(reason::NO_BASELINE);

@@ -2,11 +2,11 @@
 //! none of the covering one's. The classic hijack shape, since the longest match wins (RFC 4271,
 //! 9.1.4).
 
-use weir_routing::{AsPath, Asn};
+use weir_routing::Asn;
 
 use crate::{
     incident::{Kind, Severity, reason},
-    rule::{Finding, RouteView, Rule},
+    rule::{Finding, Nearness, RouteView, Rule},
 };
 
 /// Reports a more specific prefix whose origin is unrelated to the holder of the covering one.
@@ -27,13 +27,13 @@ impl Rule for SubPrefix {
             return;
         };
         // A prefix with a history of its own is the matter of moas and origin-change.
-        if view.is_stable || (!view.expected.is_empty() && !view.no_baseline) {
+        if view.is_cleared || view.is_stable || (!view.expected.is_empty() && !view.no_baseline) {
             return;
         }
         if !covering.settled || covering.origins.is_empty() || covering.is_held_by(origin) {
             return;
         }
-        let why = explained(view.path, view.blackhole, &covering.origins);
+        let why = explained(view, &covering.origins);
         let severity = why.map_or(self.severity(), |_| Severity::Info);
         let mut finding = Finding::of_origin(self.kind(), severity, origin);
         finding.expected.clone_from(&covering.origins);
@@ -48,18 +48,12 @@ impl Rule for SubPrefix {
 }
 
 /// Why one route is harmless: it is a blackhole, or the victim stands on the path.
-fn explained(path: &AsPath, blackhole: bool, victims: &[Asn]) -> Option<&'static str> {
-    if blackhole {
+fn explained(view: &RouteView<'_>, victims: &[Asn]) -> Option<&'static str> {
+    if view.blackhole {
         return Some(reason::BLACKHOLE);
     }
-    let mut hops = path.asns().rev();
-    let origin = hops.next();
-    let mut before = hops.skip_while(|asn| Some(*asn) == origin);
-    if before.next().is_some_and(|asn| victims.contains(&asn)) {
-        Some(reason::CUSTOMER)
-    } else if before.any(|asn| victims.contains(&asn)) {
-        Some(reason::VICTIM_ON_PATH)
-    } else {
-        None
+    match view.nearest_of(victims)? {
+        Nearness::Next => Some(reason::CUSTOMER),
+        Nearness::Further => Some(reason::VICTIM_ON_PATH),
     }
 }

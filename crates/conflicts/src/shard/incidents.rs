@@ -13,21 +13,20 @@ use super::{
 };
 use crate::{
     incident::{
-        Change, EndReason, Evidence, Incident, Key, Kind, Role, State, Transition, insert_sorted,
-        reason,
+        Change, EndReason, Incident, Key, Kind, Role, State, Transition, insert_sorted, reason,
     },
     rule::Finding,
-    table::Entry,
+    table::{Entry, Table},
 };
 
 /// What the routes of a prefix say of one incident.
 #[derive(Debug, Default)]
-struct Sight {
-    visible_peers: u32,
-    asns: SmallVec<[Asn; 16]>,
-    any_left: bool,
-    origins: Vec<Asn>,
-    expected_left: bool,
+pub(super) struct Sight {
+    pub(super) visible_peers: u32,
+    pub(super) asns: SmallVec<[Asn; 16]>,
+    pub(super) any_left: bool,
+    pub(super) origins: Vec<Asn>,
+    pub(super) expected_left: bool,
 }
 
 impl Shard {
@@ -63,8 +62,8 @@ impl Shard {
         let keys: SmallVec<[Key; 4]> = self.open_keys(prefix);
         for key in keys {
             let opened = fresh.iter().find(|(new, _)| *new == key).map(|new| new.1);
-            let changed = self.witness(key, opened.is_none().then_some(slot), ground, cause)
-                | raised.contains(&key);
+            let only = opened.is_none().then_some(slot);
+            let changed = self.witness(key, slot, only, ground, cause) | raised.contains(&key);
             self.settle(key, opened, changed, end, ground, cause, out);
         }
         self.note_gone(prefix, ground);
@@ -125,49 +124,14 @@ impl Shard {
         Some(change)
     }
 
-    /// Files the matching routes of one session, or of all, that are not stale.
-    fn witness(
-        &mut self,
-        key: Key,
-        only: Option<Slot>,
-        ground: Ground<'_>,
-        cause: Cause<'_>,
-    ) -> bool {
-        let peers = &ground.control.peers;
-        let Self { table, open, .. } = self;
-        let (Some(live), Some(entry)) = (open.get_mut(&key), table.entries.get(&key.prefix)) else {
-            return false;
-        };
-        let mut changed = false;
-        for route in entry.routes.iter() {
-            if only.is_some_and(|slot| slot != route.slot)
-                || peers.freshness(route.slot, route.generation) != Freshness::Fresh
-                || !table.is_of(key, route.path, ground.known)
-            {
-                continue;
-            }
-            let (Some(session), Some(path)) =
-                (peers.session(route.slot), table.paths.path(route.path))
-            else {
-                continue;
-            };
-            changed |= live.incident.witness(Evidence {
-                peer: session.peer,
-                collector: session.collector.to_string(),
-                as_path: path.to_string(),
-                event_time_us: route.event_time_us,
-            });
-            live.incident.last_seen_us = live.incident.last_seen_us.max(route.event_time_us);
-            live.incident.synthetic |= cause.record.synthetic;
-        }
-        changed
-    }
-
     fn sight(&self, key: Key, incident: &Incident, ground: Ground<'_>) -> Sight {
         let mut sight = Sight::default();
         let Some(entry) = self.table.entries.get(&key.prefix) else {
             return sight;
         };
+        if key.role == Role::FlappingOrigin {
+            return self.flaps(incident, ground);
+        }
         let peers = &ground.control.peers;
         let mut last: Option<Slot> = None;
         for Route {
@@ -175,7 +139,7 @@ impl Shard {
             generation,
             path,
             ..
-        } in entry.routes.iter().copied()
+        } in entry.routes.iter(&self.table.seats)
         {
             let freshness = peers.freshness(slot, generation);
             if freshness == Freshness::Expired {
@@ -250,13 +214,16 @@ impl Shard {
         let stable_at = self.stable_at(key, ground);
         let incident = &mut live.incident;
         let silent = now.saturating_sub(live.changed_us) >= t.fade_after_us();
+        // A flap calms down by itself.
+        let flaps = key.role == Role::FlappingOrigin;
+        let end = if flaps { EndReason::Calmed } else { end };
         let ended = if !sight.any_left {
             Some(end)
         } else if key.role == Role::InvalidOrigin && is_allowed(incident, ground) {
             Some(EndReason::Explained)
         } else if now >= stable_at {
             Some(EndReason::BecameStable)
-        } else if change.is_none() && silent && incident.state == State::Suspected {
+        } else if change.is_none() && silent && incident.state == State::Suspected && !flaps {
             Some(EndReason::Faded)
         } else {
             None
@@ -287,10 +254,10 @@ impl Shard {
             return;
         }
         let fades_at = match live.incident.state {
-            State::Suspected => live.changed_us.saturating_add(t.fade_after_us()),
+            State::Suspected if !flaps => live.changed_us.saturating_add(t.fade_after_us()),
             _ => i64::MAX,
         };
-        live.due_us = fades_at.min(stable_at);
+        live.due_us = fades_at.min(stable_at).min(self.calm_at(key, ground));
         if live.due_us != i64::MAX {
             self.timers.insert((live.due_us, key));
         }
@@ -299,7 +266,7 @@ impl Shard {
 
     /// When the suspect's origin will have been there for 24 h; never for bogons and loops.
     fn stable_at(&self, key: Key, ground: Ground<'_>) -> i64 {
-        if !matches!(key.role, Role::Origin | Role::PartOrigin) {
+        if !key.role.claims() {
             return i64::MAX;
         }
         self.table
@@ -321,7 +288,7 @@ impl Shard {
             incident, worst, ..
         } = live;
         if incident.end_reason != Some(EndReason::BecameStable)
-            && matches!(key.role, Role::Origin | Role::PartOrigin)
+            && key.role.claims()
             && let Some(entry) = self.table.entries.get_mut(&key.prefix)
         {
             for seen in &mut entry.history.0 {
@@ -347,7 +314,7 @@ impl Shard {
             .filter(|(_, c)| c.incident.end_reason == Some(EndReason::Faded) && !c.gone);
         for (key, closed) in faded {
             closed.gone = !table.entries.get(&prefix).is_some_and(|entry| {
-                entry.routes.iter().any(|route| {
+                entry.routes.iter(&table.seats).any(|route| {
                     peers.freshness(route.slot, route.generation) != Freshness::Expired
                         && table.is_of(*key, route.path, ground.known)
                 })
@@ -372,12 +339,11 @@ impl Shard {
             .map(|(_, key)| *key)
             .collect();
         if !slots.is_empty() {
-            let entries = &self.table.entries;
-            keys.extend(self.open.keys().filter(|key| {
-                entries
-                    .get(&key.prefix)
-                    .is_some_and(|entry| slots.iter().any(|slot| entry.routes.has_slot(*slot)))
-            }));
+            let Table { entries, seats, .. } = &self.table;
+            let of_any =
+                |entry: &Entry| slots.iter().any(|slot| entry.routes.has_slot(*slot, seats));
+            let open = self.open.keys();
+            keys.extend(open.filter(|key| entries.get(&key.prefix).is_some_and(of_any)));
         }
         keys.sort_unstable();
         keys.dedup();
@@ -393,6 +359,7 @@ impl Shard {
             table,
             open,
             closed,
+            restless,
             ..
         } = self;
         let peers = &ground.control.peers;
@@ -400,7 +367,7 @@ impl Shard {
             let recent = now.saturating_sub(closed.at_us) <= t.reopen_within_us();
             let faded = closed.incident.end_reason == Some(EndReason::Faded) && !closed.gone;
             let held = |entry: &Entry| {
-                entry.routes.iter().any(|route| {
+                entry.routes.iter(&table.seats).any(|route| {
                     peers.freshness(route.slot, route.generation) != Freshness::Expired
                         && table.is_of(*key, route.path, ground.known)
                 })
@@ -421,6 +388,10 @@ impl Shard {
             }
         }
         table.sweep(peers, now, t);
+        restless.forget(now, t);
+        for (prefix, entry) in &mut table.entries {
+            entry.may_flap = entry.may_flap && restless.may_flap(prefix);
+        }
         self.dirty = true;
     }
 }

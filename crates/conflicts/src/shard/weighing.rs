@@ -7,6 +7,7 @@ use crate::{
     incident::{EndReason, Incident, Key, Role, Severity, Transition, insert_sorted, reason},
     knowledge::{Known, Rpki},
     rule::Finding,
+    rules,
 };
 
 impl Shard {
@@ -18,12 +19,12 @@ impl Shard {
         out: &mut Vec<Transition>,
     ) {
         let roles = [
-            Role::Origin,
-            Role::PartOrigin,
             Role::InvalidOrigin,
             Role::LeakingHop,
+            Role::MarkedLeakingHop,
+            Role::UnauthorizedHop,
         ];
-        let rests = |key: &&Key| roles.contains(&key.role);
+        let rests = |key: &&Key| key.role.claims() || roles.contains(&key.role);
         let keys: Vec<Key> = self.open.keys().filter(rests).copied().collect();
         for key in keys {
             let live = self.open.get_mut(&key);
@@ -92,44 +93,56 @@ fn by_relation(incident: &Incident, known: &Known) -> Option<&'static str> {
 /// What others say of the suspect, weighed against what its routes say: who may originate a prefix, or belongs
 /// to who may, is no stranger to it. True when that changed anything.
 pub(super) fn weigh(live: &mut Live, ground: Ground<'_>) -> bool {
-    let before = (live.incident.severity, live.incident.reasons.clone());
-    let incident = &mut live.incident;
-    if matches!(incident.kind.role(), Role::Origin | Role::PartOrigin) {
-        let says = [
-            by_roas(incident, ground),
-            by_relation(incident, ground.known),
-        ];
-        incident.reasons.retain(|why| !SAID.contains(why));
-        for why in says.into_iter().flatten() {
-            insert_sorted(&mut incident.reasons, why);
-        }
+    let Live {
+        incident, worst, ..
+    } = live;
+    if !incident.kind.role().claims() {
+        let before = std::mem::replace(&mut incident.severity, *worst);
+        return before != *worst;
+    }
+    let before = (incident.severity, incident.reasons.clone());
+    let says = [
+        by_roas(incident, ground),
+        by_relation(incident, ground.known),
+    ];
+    incident.reasons.retain(|why| !SAID.contains(why));
+    for why in says.into_iter().flatten() {
+        insert_sorted(&mut incident.reasons, why);
     }
     let is = |why: &str| incident.reasons.contains(&why);
     let most = if is(reason::RPKI_VALID) || is(reason::SIBLING) {
         Severity::Info
-    } else if is(reason::CUSTOMER_OF_VICTIM) || is(reason::PROVIDER_OF_VICTIM) {
+    } else if is(reason::CUSTOMER_OF_VICTIM)
+        || is(reason::PROVIDER_OF_VICTIM)
+        || is(reason::TRANSIT_OF_VICTIM)
+    {
         Severity::Low
     } else {
         Severity::Critical
     };
-    incident.severity = live.worst.min(most);
-    before != (live.incident.severity, live.incident.reasons.clone())
+    incident.severity = (*worst).min(most);
+    before.0 != incident.severity || before.1 != incident.reasons
 }
 
-/// Another route of the same incident: the worse severity stands, unless there was no baseline or
-/// the route would be of another type had it come first.
+/// Another route of the same incident: the worse severity stands, unless there was no baseline. Of a route that
+/// would be of another type had it come first, not more than the base severity of this one.
 pub(super) fn join(live: &mut Live, finding: &Finding) -> bool {
     let Live {
         incident, worst, ..
     } = live;
-    let other = incident.kind != finding.kind;
     let capped = incident.reasons.contains(&reason::NO_BASELINE);
-    if !capped && !other {
-        *worst = (*worst).max(finding.severity);
+    if !capped {
+        let most = if incident.kind == finding.kind {
+            Severity::Critical
+        } else {
+            rules::severity(incident.kind)
+        };
+        *worst = (*worst).max(finding.severity.min(most));
     }
     let mut changed = false;
     for why in &finding.reasons {
-        if *why != reason::NO_BASELINE {
+        // Both are settled at the opening: who is open to suspicion must not be able to add the second.
+        if !matches!(*why, reason::NO_BASELINE | reason::TRANSIT_OF_VICTIM) {
             changed |= insert_sorted(&mut incident.reasons, *why);
         }
     }

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use weir_events::position::WriterSeq;
 use weir_routing::{
     AsPath, Asn, Origin, Peer, Prefix, Segment,
-    rib::{PathRef, Route, Slot, peers::Expiry, peers::Session},
+    rib::{PathRef, Route, Routes, Slot, peers::Expiry, peers::Session},
 };
 
 use super::{
@@ -15,7 +15,8 @@ use super::{
     bytes::{Reader, Writer},
 };
 use crate::{
-    facts::Measure,
+    damping::{Merit, Restless},
+    facts::{Mark, Measure},
     history::{History, Seen},
     incident::{Incident, Severity},
     knowledge::Remembered,
@@ -212,12 +213,51 @@ fn seen(from: &mut Reader<'_>) -> Read<Seen> {
     })
 }
 
+pub(super) fn put_restless(to: &mut Writer, restless: &Restless) {
+    to.list(restless.sorted(), |to, (prefix, merits)| {
+        put_prefix(to, *prefix);
+        to.list(merits, |to, (slot, merit)| {
+            to.unsigned(slot.0.into());
+            to.unsigned(merit.points.into());
+            to.signed(merit.at_us);
+            to.option(merit.flaps, put_asn);
+        });
+    });
+}
+
+/// Format 2 and older know nobody who is restless.
+pub(super) fn restless(from: &mut Reader<'_>) -> Read<Restless> {
+    if from.format() < 3 {
+        return Ok(Restless::default());
+    }
+    let all = from.list(|from| {
+        let prefix = prefix(from)?;
+        let merits = from.list(|from| {
+            let slot = Slot(from.number("slot")?);
+            let merit = Merit {
+                points: from.number("points")?,
+                at_us: from.signed()?,
+                flaps: from.option(asn)?,
+            };
+            Ok((slot, merit))
+        })?;
+        Ok((prefix, merits))
+    })?;
+    Ok(all.into_iter().collect())
+}
+
 pub(super) fn put_table(to: &mut Writer, table: &Table) {
     let mut entries: Vec<(&Prefix, &Entry)> = table.entries.iter().collect();
     entries.sort_unstable_by_key(|(prefix, _)| **prefix);
     let mut numbers: FxHashMap<PathRef, u64> = FxHashMap::default();
     let mut used = Vec::new();
-    for route in entries.iter().flat_map(|(_, entry)| entry.routes.iter()) {
+    // Seats are nobody's business.
+    let routes = |entry: &Entry| {
+        let mut routes: Vec<Route> = entry.routes.iter(&table.seats).collect();
+        routes.sort_unstable_by_key(|route| (route.slot, route.path_id));
+        routes
+    };
+    for route in entries.iter().flat_map(|(_, entry)| routes(entry)) {
         let next = u64::try_from(used.len()).unwrap_or(u64::MAX);
         numbers.entry(route.path).or_insert_with(|| {
             used.push(route.path);
@@ -225,7 +265,9 @@ pub(super) fn put_table(to: &mut Writer, table: &Table) {
         });
     }
     to.list(used, |to, at| {
-        to.flag(table.paths.mark(at));
+        let mark = table.paths.mark(at).unwrap_or_default();
+        to.flag(mark.blackhole);
+        to.option(mark.only_to_customer, put_asn);
         put_path(to, table.paths.path(at).unwrap_or(&AsPath::default()));
     });
     to.list(entries, |to, (prefix, entry)| {
@@ -233,7 +275,7 @@ pub(super) fn put_table(to: &mut Writer, table: &Table) {
         for flag in [entry.lost, entry.judged, entry.watched] {
             to.flag(flag);
         }
-        to.list(entry.routes.iter(), |to, route| {
+        to.list(routes(entry), |to, route| {
             to.unsigned(route.slot.0.into());
             to.unsigned(route.path_id.into());
             to.unsigned(route.generation.into());
@@ -247,43 +289,57 @@ pub(super) fn put_table(to: &mut Writer, table: &Table) {
 pub(super) fn table(from: &mut Reader<'_>, measure: Measure<'_>) -> Read<Table> {
     let mut table = Table::default();
     let paths = from.list(|from| {
-        let mark = from.flag()?;
+        let mark = Mark {
+            blackhole: from.flag()?,
+            only_to_customer: if from.format() < 4 {
+                None
+            } else {
+                from.option(asn)?
+            },
+        };
         let path = path(from)?;
         Ok(table.intern(&path, mark, measure))
     })?;
     let entries = from.list(|from| {
         let prefix = prefix(from)?;
         let (lost, judged, watched) = (from.flag()?, from.flag()?, from.flag()?);
-        let routes = from.list(|from| {
-            let slot = Slot(from.number("slot")?);
-            let (path_id, generation) = (from.number("path id")?, from.number("generation")?);
-            let path: usize = from.number("path")?;
-            let path = paths.get(path).copied();
-            Ok(Route {
-                slot,
-                path_id,
-                generation,
-                path: path.ok_or(SnapshotError::Impossible { what: "path" })?,
-                event_time_us: from.signed()?,
-            })
-        })?;
-        let history = History(from.list(seen)?.into());
-        Ok((prefix, lost, judged, watched, routes, history))
-    })?;
-    for (prefix, lost, judged, watched, routes, history) in entries {
-        for route in &routes {
+        let told = from.list(|from| route(from, &paths))?;
+        let mut routes = Routes::with_capacity(told.len());
+        for route in told.iter().flatten() {
+            routes.announce(*route, &mut table.seats);
             table.paths.retain(route.path, 1);
         }
-        *table.entry(prefix) = Entry {
-            routes: routes.into_iter().collect(),
-            history,
-            lost,
+        let entry = Entry {
+            lost: lost || (routes.is_empty() && !told.is_empty()),
+            routes,
+            history: History(from.list(seen)?.into()),
             judged,
             watched,
+            may_flap: false,
         };
+        Ok((prefix, entry))
+    })?;
+    for (prefix, entry) in entries {
+        *table.entry(prefix) = entry;
     }
     for path in paths {
         table.paths.release(path);
     }
     Ok(table)
+}
+
+/// None for one that must be heard again: earlier versions gave a session more generations than a route can tell.
+fn route(from: &mut Reader<'_>, paths: &[PathRef]) -> Read<Option<Route>> {
+    let slot = Slot(from.number("slot")?);
+    let (path_id, generation): (_, u32) = (from.number("path id")?, from.number("generation")?);
+    let path = paths.get(from.number::<usize>("path")?).copied();
+    let path = path.ok_or(SnapshotError::Impossible { what: "path" })?;
+    let event_time_us = from.signed()?;
+    Ok(u8::try_from(generation).ok().map(|generation| Route {
+        slot,
+        path_id,
+        generation,
+        path,
+        event_time_us,
+    }))
 }

@@ -53,6 +53,12 @@ pub(crate) const ROAS: [&[(&str, u8, u32)]; 3] = [
     &[],
 ];
 
+/// Lists of ASPAs, named in the same way: 64501 and 64502 buy from nobody; in the second list, from 64509.
+pub(crate) const ASPAS: [&str; 2] = [
+    r#"{"aspas": [{"customer": 64501, "providers": [0]}, {"customer": 64502, "providers": [0]}]}"#,
+    r#"{"aspas": [{"customer": 64501, "providers": [64509]}, {"customer": 64502, "providers": [64509]}]}"#,
+];
+
 /// Lists of relations, named in the same way: 64501 and 64502 are peers, 64509 buys from both; in the first list
 /// 64510 buys from 64500.
 pub(crate) const RELATIONS: [&str; 2] = [
@@ -67,7 +73,7 @@ pub(crate) const ORGANISATIONS: [&str; 2] = [
     "{\"type\":\"ASN\",\"asn\":\"64500\",\"organizationId\":\"A\"}\n",
 ];
 
-/// Says that one of [`ROAS`], [`RELATIONS`] or [`ORGANISATIONS`] holds.
+/// Says that one of [`ROAS`], [`ASPAS`], [`RELATIONS`] or [`ORGANISATIONS`] holds.
 pub(crate) fn knowledge(kind: Kind, index: usize, as_of_us: i64) -> Knowledge {
     Knowledge {
         kind: kind.name().to_owned(),
@@ -90,6 +96,7 @@ fn content(knowledge: &Knowledge) -> Content {
             });
             return Content::Vrps(Arc::new(vrps.collect()));
         }
+        Kind::Aspas => ASPAS[index],
         Kind::Relations => RELATIONS[index],
         Kind::Organisations => ORGANISATIONS[index],
     };
@@ -160,6 +167,22 @@ impl Story {
 
     pub(crate) fn blackhole(&mut self, n: u32, prefix: &str, path: &str) -> Vec<String> {
         self.update(n, prefix, Some((path, &[Community::BLACKHOLE])), false)
+    }
+
+    /// A route that `marked_by` gave to customers only (RFC 9234).
+    pub(crate) fn only_to_customer(
+        &mut self,
+        n: u32,
+        (prefix, path): (&str, &str),
+        marked_by: u32,
+    ) -> Vec<String> {
+        let mut body = routes(n, prefix, Some((path, &[])), false, self.context);
+        if let Body::Routes(routes) = &mut body
+            && let Some(attributes) = &mut routes.update.attributes
+        {
+            Arc::make_mut(attributes).only_to_customer = Some(Asn(marked_by));
+        }
+        self.send(body)
     }
 
     pub(crate) fn rib(&mut self, n: u32, prefix: &str, path: &str) -> Vec<String> {

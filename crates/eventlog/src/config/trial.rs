@@ -85,6 +85,18 @@ fn a_topic_of_our_own_is_no_source() {
 }
 
 #[test]
+fn foreign_topics_are_read_once_each_and_one_by_default() {
+    let topics = |names: &str| from(&[("KAFKA_TOPICS", names)]).unwrap().foreign_topics();
+    assert_eq!(topics(""), ["ripe-ris-updates"]);
+    assert_eq!(topics("b, a,b"), ["a", "b"]);
+    let text = refusal(&[("KAFKA_TOPICS", "^ris.*")]);
+    assert!(
+        text.contains("^ris.*") && text.contains("letters"),
+        "{text}"
+    );
+}
+
+#[test]
 fn values_that_are_wrong_are_named() {
     let cases = [
         ("KAFKA_ENABLED", "perhaps"),

@@ -5,6 +5,8 @@ mod admin;
 #[cfg(test)]
 mod dead_letter;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod outage;

@@ -632,6 +632,9 @@ pub struct Incident {
     /// Receive time of the record that changed it: for latency, not part of the state.
     #[prost(int64, tag = "28")]
     pub receive_time_us: i64,
+    /// 0 = harmless, 100 = without doubt: docs/rules.md tells the points. Absent in records of before it was told.
+    #[prost(uint32, optional, tag = "29")]
+    pub suspicion: ::core::option::Option<u32>,
 }
 /// Nested message and enum types in `Incident`.
 pub mod incident {
@@ -794,6 +797,7 @@ pub mod incident {
         Faded = 4,
         Unknown = 5,
         Explained = 6,
+        Calmed = 7,
     }
     impl EndReason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -809,6 +813,7 @@ pub mod incident {
                 Self::Faded => "END_REASON_FADED",
                 Self::Unknown => "END_REASON_UNKNOWN",
                 Self::Explained => "END_REASON_EXPLAINED",
+                Self::Calmed => "END_REASON_CALMED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -821,6 +826,7 @@ pub mod incident {
                 "END_REASON_FADED" => Some(Self::Faded),
                 "END_REASON_UNKNOWN" => Some(Self::Unknown),
                 "END_REASON_EXPLAINED" => Some(Self::Explained),
+                "END_REASON_CALMED" => Some(Self::Calmed),
                 _ => None,
             }
         }

@@ -22,7 +22,7 @@ pub(super) const SELECT_INCIDENTS: &str = "
 SELECT id::text AS id_text, version, type, state, severity::text AS severity, prefix,
   covering_prefix, origins, expected_origins, suspect_asn, suspect_set, victim_asns, first_seen,
   suspected_at, confirmed_at, ended_at, end_reason, last_seen, reopened, visible_peers, total_peers,
-  peer_asns, evidence, reasons, synthetic, transition, transition_at
+  peer_asns, evidence, reasons, synthetic, transition, transition_at, suspicion::bigint AS suspicion
 FROM bgp_conflicts";
 
 pub(super) const SELECT_HISTORY: &str = "
@@ -179,6 +179,10 @@ pub(super) fn incident(row: &PgRow) -> Result<IncidentRow, RecordError> {
         covering_prefix: c.prefix("covering_prefix")?,
         state: c.named("state", State::parse)?,
         severity: c.named("severity", Severity::parse)?,
+        suspicion: c
+            .maybe_number("suspicion")?
+            .map(|points| u8::try_from(points).map_err(|_| c.corrupt("suspicion")))
+            .transpose()?,
         first_seen_us: c.time("first_seen")?,
         suspected_at_us: c.maybe_time("suspected_at")?,
         confirmed_at_us: c.maybe_time("confirmed_at")?,

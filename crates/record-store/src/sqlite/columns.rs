@@ -49,7 +49,7 @@ pub(crate) fn to_json(row: &IncidentRow) -> Value {
         "reopened": row.reopened, "visible": row.visible_peers, "total": row.total_peers,
         "peer_asns": row.peer_asns, "evidence": row.evidence, "reasons": row.reasons,
         "synthetic": row.synthetic, "transition": row.transition, "at": row.transition_at_us,
-        "asns": asns(row),
+        "suspicion": row.suspicion, "asns": asns(row),
     })
 }
 
@@ -141,6 +141,7 @@ pub(crate) fn incident(row: &SqliteRow) -> Result<IncidentRow, RecordError> {
             .transpose()?,
         state: c.named("state", State::parse)?,
         severity: c.severity()?,
+        suspicion: c.get("suspicion")?,
         first_seen_us: c.get("first_seen_us")?,
         suspected_at_us: c.get("suspected_at_us")?,
         confirmed_at_us: c.get("confirmed_at_us")?,

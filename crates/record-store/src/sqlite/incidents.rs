@@ -13,14 +13,21 @@ use crate::{
 };
 
 const UPSERT: &str = "
-INSERT INTO incidents SELECT
+INSERT INTO incidents (
+  id, version, type, state, severity, family, network_start, network_end, prefix_length,
+  covering_prefix, origins, expected_origins, suspect_asn, suspect_set,
+  victim_asns, first_seen_us, suspected_at_us, confirmed_at_us,
+  ended_at_us, end_reason, last_seen_us, reopened,
+  visible_peers, total_peers, peer_asns, evidence, reasons,
+  synthetic, transition, transition_at_us, suspicion)
+SELECT
   value->>'id', value->>'version', value->>'type', value->>'state', value->>'severity',
   value->>'family', unhex(value->>'start'), unhex(value->>'end'), value->>'length',
   value->>'covering', value->>'origins', value->>'expected', value->>'suspect', value->>'set',
   value->>'victims', value->>'first_seen', value->>'suspected_at', value->>'confirmed_at',
   value->>'ended_at', value->>'end_reason', value->>'last_seen', value->>'reopened',
   value->>'visible', value->>'total', value->>'peer_asns', value->>'evidence', value->>'reasons',
-  value->>'synthetic', value->>'transition', value->>'at'
+  value->>'synthetic', value->>'transition', value->>'at', value->>'suspicion'
 FROM json_each(?1) WHERE true
 ON CONFLICT (id) DO UPDATE SET
   version = excluded.version, state = excluded.state, severity = excluded.severity,
@@ -33,7 +40,7 @@ ON CONFLICT (id) DO UPDATE SET
   visible_peers = excluded.visible_peers, total_peers = excluded.total_peers,
   peer_asns = excluded.peer_asns, evidence = excluded.evidence, reasons = excluded.reasons,
   synthetic = excluded.synthetic, transition = excluded.transition,
-  transition_at_us = excluded.transition_at_us
+  transition_at_us = excluded.transition_at_us, suspicion = excluded.suspicion
 WHERE excluded.version > incidents.version";
 
 const HISTORY: &str = "

@@ -13,7 +13,6 @@
 //! tries a list of prefixes that begins with a zero octet as ADD-PATH first. A default route in
 //! front of others can be taken for a path identifier; alone, it is read as what it is.
 
-mod attributes;
 mod table;
 mod update;
 

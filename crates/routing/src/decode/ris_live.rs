@@ -3,10 +3,11 @@
 //!
 //! Every field of a message may be missing; what is missing is `None` or empty, except the time
 //! and the peer, without which a message is refused. Large communities, ONLY_TO_CUSTOMER and
-//! ADD-PATH identifiers are not in the JSON. They would be in `raw`, the message in hexadecimal,
-//! which doubles a frame and is not asked for; it is not read.
+//! ADD-PATH identifiers are not in the JSON. The first two are taken from `raw`, the message in hexadecimal, where
+//! it is there.
 
 pub(super) mod fields;
+mod raw;
 
 use std::{borrow::Cow, net::IpAddr, net::Ipv4Addr, sync::Arc};
 
@@ -17,6 +18,7 @@ use smallvec::SmallVec;
 use crate::{
     as_path::AsPath,
     asn::Asn,
+    ris_live::Kind,
     update::{
         Body, Direction, Message, Nlri, Notification, Open, PathAttributes, Peer, SessionState,
         Update,
@@ -54,6 +56,8 @@ pub struct RisMessage<'a> {
     /// What it says: an UPDATE that announces with several next hops is as many messages, of which
     /// the first withdraws; one that has attributes but no prefixes of ours is none.
     pub messages: SmallVec<[Message; 1]>,
+    /// Why the octets in `raw` could not be read: the message lacks its large communities and OTC.
+    pub unread_raw: Option<String>,
 }
 
 /// Why a frame says nothing to us.
@@ -147,6 +151,11 @@ struct Data<'a> {
     notification: Option<RawNotification>,
     #[serde(borrow)]
     state: Option<Text<'a>>,
+    #[serde(borrow)]
+    raw: Option<Text<'a>>,
+    /// Of this: what is wrong with it.
+    #[serde(skip)]
+    unread_raw: Option<String>,
     // ris_error
     #[serde(borrow)]
     message: Option<Text<'a>>,
@@ -226,7 +235,7 @@ impl<'a> OtherFrame<'a> {
 impl<'a> Data<'a> {
     fn decode(mut self) -> Result<Frame<'a>, RisLiveError> {
         let kind = self.kind.take().ok_or_else(|| self.missing("type"))?;
-        let Some(kind) = Kind::of(&kind) else {
+        let Some(kind) = Kind::named(&kind) else {
             return Ok(Frame::Unknown(kind.0));
         };
         let event_time_us = self.event_time_us()?;
@@ -266,6 +275,7 @@ impl<'a> Data<'a> {
                     body,
                 })
                 .collect(),
+            unread_raw: self.unread_raw,
         }))
     }
 
@@ -338,7 +348,7 @@ impl<'a> Data<'a> {
                 Some(fields::aggregator(text).ok_or_else(|| self.invalid("aggregator", text))?)
             }
         };
-        Ok(PathAttributes {
+        let mut attributes = PathAttributes {
             origin,
             as_path: self.path.take().unwrap_or_default(),
             med: self.med,
@@ -351,7 +361,11 @@ impl<'a> Data<'a> {
                 .map(|pair| pair.0)
                 .collect(),
             ..PathAttributes::default()
-        })
+        };
+        if let Some(raw) = self.raw.as_deref() {
+            self.unread_raw = raw::add(raw, &mut attributes).err();
+        }
+        Ok(attributes)
     }
 
     fn open(&self) -> Result<Body, RisLiveError> {
@@ -404,27 +418,6 @@ impl<'a> Data<'a> {
 }
 
 type NextHops = SmallVec<[(Option<IpAddr>, Vec<Nlri>); 1]>;
-
-enum Kind {
-    Update,
-    Open,
-    Notification,
-    Keepalive,
-    PeerState,
-}
-
-impl Kind {
-    fn of(text: &str) -> Option<Self> {
-        Some(match text {
-            "UPDATE" => Self::Update,
-            "OPEN" => Self::Open,
-            "NOTIFICATION" => Self::Notification,
-            "KEEPALIVE" => Self::Keepalive,
-            "RIS_PEER_STATE" => Self::PeerState,
-            _ => return None,
-        })
-    }
-}
 
 /// Seconds since the Unix epoch in microseconds.
 pub(super) fn microseconds(seconds: f64) -> Option<i64> {

@@ -1,6 +1,6 @@
 //! Paths that many routes share, kept once and counted.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
@@ -12,26 +12,26 @@ pub struct PathRef(pub u32);
 
 /// A path, what its owner wants to know of it, and how many routes hold it.
 #[derive(Clone, Debug)]
-struct Interned<F> {
+struct Interned<M, F> {
     path: AsPath,
-    mark: bool,
+    mark: M,
     facts: F,
     count: u32,
 }
 
 /// Interned paths with facts of type `F`, which are worked out once per path.
 ///
-/// Equal are paths with equal segments and an equal `mark` (the caller's: what else makes two
+/// Equal are paths with equal segments and an equal mark of type `M` (the caller's: what else makes two
 /// routes differ).
 #[derive(Clone, Debug)]
-pub struct PathTable<F> {
-    entries: Vec<Option<Interned<F>>>,
+pub struct PathTable<M, F> {
+    entries: Vec<Option<Interned<M, F>>>,
     free: Vec<u32>,
     index: HashTable<u32>,
     hasher: DefaultHashBuilder,
 }
 
-impl<F> Default for PathTable<F> {
+impl<M, F> Default for PathTable<M, F> {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
@@ -42,14 +42,9 @@ impl<F> Default for PathTable<F> {
     }
 }
 
-impl<F> PathTable<F> {
+impl<M: Copy + Eq + Hash, F> PathTable<M, F> {
     /// The number of a path, with one count for the caller; see [`release`](Self::release).
-    pub fn intern(
-        &mut self,
-        path: &AsPath,
-        mark: bool,
-        facts: impl FnOnce(&AsPath) -> F,
-    ) -> PathRef {
+    pub fn intern(&mut self, path: &AsPath, mark: M, facts: impl FnOnce(&AsPath) -> F) -> PathRef {
         let hash = self.hasher.hash_one((path, mark));
         let Self { entries, index, .. } = self;
         let found = index.find(hash, |at| {
@@ -119,10 +114,10 @@ impl<F> PathTable<F> {
         entry(&self.entries, at.0).map(|known| &known.facts)
     }
 
-    /// The path and its facts, to be worked out further.
-    pub fn with_facts_mut(&mut self, at: PathRef) -> Option<(&AsPath, &mut F)> {
+    /// The path, its mark, and its facts, to be worked out further.
+    pub fn with_facts_mut(&mut self, at: PathRef) -> Option<(&AsPath, M, &mut F)> {
         let known = self.entries.get_mut(at.0 as usize)?.as_mut()?;
-        Some((&known.path, &mut known.facts))
+        Some((&known.path, known.mark, &mut known.facts))
     }
 
     /// The path.
@@ -133,8 +128,8 @@ impl<F> PathTable<F> {
 
     /// The mark that it was interned with.
     #[must_use]
-    pub fn mark(&self, at: PathRef) -> bool {
-        entry(&self.entries, at.0).is_some_and(|known| known.mark)
+    pub fn mark(&self, at: PathRef) -> Option<M> {
+        entry(&self.entries, at.0).map(|known| known.mark)
     }
 
     /// How many different paths are held.
@@ -151,7 +146,7 @@ impl<F> PathTable<F> {
 }
 
 #[inline]
-fn entry<F>(entries: &[Option<Interned<F>>], at: u32) -> Option<&Interned<F>> {
+fn entry<M, F>(entries: &[Option<Interned<M, F>>], at: u32) -> Option<&Interned<M, F>> {
     entries.get(at as usize)?.as_ref()
 }
 
@@ -161,7 +156,7 @@ mod tests {
 
     #[test]
     fn equal_paths_share_a_number_until_the_last_is_released() {
-        let mut table = PathTable::<usize>::default();
+        let mut table = PathTable::<bool, usize>::default();
         let path: AsPath = "64496 64497".parse().unwrap();
         let first = table.intern(&path, false, AsPath::length);
         let second = table.intern(&path, false, |_| unreachable!("known"));

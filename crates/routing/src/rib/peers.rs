@@ -83,6 +83,8 @@ pub struct Peers {
     sessions: Vec<Session>,
     current: FxHashMap<Peer, SmallVec<[Slot; 1]>>,
     due: BTreeMap<(i64, Slot), ()>,
+    /// Of each peer, who has something in `due`.
+    waiting: FxHashMap<Peer, SmallVec<[Slot; 2]>>,
     up: [u32; 2],
 }
 
@@ -99,7 +101,9 @@ impl Peers {
             if session.current {
                 peers.current.entry(session.peer).or_default().push(slot);
             }
+            let waits = !session.pending.is_empty();
             peers.sessions.push(session);
+            peers.wait(slot, waits);
         }
         peers.recount();
         peers
@@ -121,7 +125,8 @@ impl Peers {
     /// What a route of this slot and generation is worth.
     #[inline]
     #[must_use]
-    pub fn freshness(&self, slot: Slot, generation: u32) -> Freshness {
+    pub fn freshness(&self, slot: Slot, generation: u8) -> Freshness {
+        let generation = u32::from(generation);
         match self.session(slot) {
             Some(session) if generation >= session.generation => Freshness::Fresh,
             Some(session) if generation >= session.expired_below => Freshness::Stale,
@@ -146,18 +151,21 @@ impl Peers {
     }
 
     /// Earlier sessions of the same peer that still hold routes.
-    pub fn earlier(&self, slot: Slot) -> impl Iterator<Item = Slot> + '_ {
-        let newest = self.session(slot);
-        self.due
-            .keys()
-            .map(|(_, other)| *other)
-            .filter(move |other| {
-                *other != slot
-                    && match (self.session(*other), newest) {
-                        (Some(a), Some(b)) => a.peer == b.peer && a.collector == b.collector,
-                        _ => false,
-                    }
-            })
+    #[must_use]
+    pub fn earlier(&self, slot: Slot) -> SmallVec<[Slot; 2]> {
+        let mut earlier = SmallVec::new();
+        let Some(newest) = self.session(slot) else {
+            return earlier;
+        };
+        let waiting = self.waiting.get(&newest.peer);
+        for other in waiting.into_iter().flatten() {
+            let session = self.session(*other);
+            let is_of_it = session.is_some_and(|session| session.collector == newest.collector);
+            if *other != slot && is_of_it {
+                earlier.push(*other);
+            }
+        }
+        earlier
     }
 
     /// True when any session waits for an expiry; else [`earlier`](Self::earlier) has nothing.
@@ -181,6 +189,8 @@ impl Peers {
             if same || !session.used {
                 session.up = true;
                 session.opened_us.get_or_insert(now);
+                // What it said before a gap ends with the table that comes now.
+                session.ends_below = session.generation;
                 self.recount();
                 return None;
             }
@@ -210,8 +220,7 @@ impl Peers {
         session.ends_below = below;
         self.plan(slot, now.saturating_add(SILENCE_US), below, true);
         // With the newest session the earlier ones fall silent too.
-        let earlier: SmallVec<[Slot; 2]> = self.earlier(slot).collect();
-        for slot in earlier {
+        for slot in self.earlier(slot) {
             let below = self.session(slot).map_or(0, |s| s.generation);
             self.plan(slot, now.saturating_add(SILENCE_US), below, true);
         }
@@ -243,16 +252,16 @@ impl Peers {
     /// The peer says something: opens its slot when it has none, revives it when it is down.
     /// Gives the slot and the generation of what it says.
     #[inline]
-    pub fn heard(&mut self, collector: &str, peer: Peer, now: i64) -> (Slot, u32) {
+    pub fn heard(&mut self, collector: &str, peer: Peer, now: i64) -> (Slot, u8) {
         let slot = match self.slot(collector, peer) {
-            Some(slot) => slot,
+            Some(slot) => self.successor(slot, now),
             None => self.open(collector, peer, None),
         };
         let Some(session) = self.get_mut(slot) else {
             return (slot, 0);
         };
         session.used = true;
-        let generation = session.generation;
+        let generation = u8::try_from(session.generation).unwrap_or(u8::MAX);
         if !session.up {
             session.up = true;
             self.revive(slot, now);
@@ -279,9 +288,9 @@ impl Peers {
         let Some(slot) = self.slot(collector, peer) else {
             return Vec::new();
         };
-        let mut lost: Vec<Slot> = self.earlier(slot).chain([slot]).collect();
+        let mut lost = self.earlier(slot).into_vec();
+        lost.push(slot);
         lost.sort_unstable();
-        lost.dedup();
         lost.retain(|slot| {
             let below = self.session(*slot).map_or(0, |s| s.ends_below);
             self.drop_below(*slot, below)
@@ -328,8 +337,8 @@ impl Peers {
     }
 
     fn revive(&mut self, slot: Slot, now: i64) {
-        let slots: SmallVec<[Slot; 2]> = self.earlier(slot).chain([slot]).collect();
-        for slot in slots {
+        let earlier = self.earlier(slot);
+        for slot in earlier.into_iter().chain([slot]) {
             if let Some(session) = self.get_mut(slot) {
                 for expiry in session.pending.iter_mut().filter(|expiry| expiry.silence) {
                     expiry.silence = false;
@@ -362,8 +371,24 @@ impl Peers {
             .session(slot)
             .map(|session| session.pending.iter().map(|e| e.due_us).collect())
             .unwrap_or_default();
+        self.wait(slot, !due.is_empty());
         for due_us in due {
             self.due.insert((due_us, slot), ());
+        }
+    }
+
+    /// Notes whether anything of this session is to expire.
+    fn wait(&mut self, slot: Slot, waits: bool) {
+        let Some(peer) = self.session(slot).map(|session| session.peer) else {
+            return;
+        };
+        let slots = self.waiting.entry(peer).or_default();
+        slots.retain(|other| *other != slot);
+        if waits {
+            slots.push(slot);
+            slots.sort_unstable();
+        } else if slots.is_empty() {
+            self.waiting.remove(&peer);
         }
     }
 
@@ -390,6 +415,31 @@ impl Peers {
         });
         self.current.entry(peer).or_default().push(slot);
         slot
+    }
+
+    /// The same slot, or a new one when there are no more generations for it: a route has one byte for its own. Those
+    /// who go down so often do not come up in between.
+    fn successor(&mut self, slot: Slot, now: i64) -> Slot {
+        let Some(session) = self.get_mut(slot) else {
+            return slot;
+        };
+        if u8::try_from(session.generation).is_ok() {
+            return slot;
+        }
+        session.current = false;
+        session.up = false;
+        let (collector, peer) = (Arc::clone(&session.collector), session.peer);
+        let announced = session.announced;
+        if let Some(slots) = self.current.get_mut(&peer) {
+            slots.retain(|other| *other != slot);
+        }
+        let next = self.open(&collector, peer, None);
+        if let Some(session) = self.get_mut(next) {
+            session.announced = announced;
+        }
+        self.revive(next, now);
+        self.recount();
+        next
     }
 
     fn next_slot(&self) -> Slot {

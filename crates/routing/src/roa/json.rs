@@ -1,11 +1,9 @@
 //! The JSON of relying parties.
 
-use serde::{Deserialize, Deserializer, de};
-
-use weir_events::time::{SECOND_US, parse_rfc3339};
+use serde::Deserialize;
 
 use super::Vrp;
-use crate::{Asn, Prefix};
+use crate::{Asn, Prefix, relying_party};
 
 /// Text that is no list of VRPs.
 #[derive(Debug, thiserror::Error)]
@@ -33,41 +31,12 @@ struct Document {
     roas: Vec<Entry>,
 }
 
-/// When a relying party made the list, as it says itself.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Metadata {
-    /// rpki-client.
-    buildtime: Option<String>,
-    /// Routinator.
-    #[serde(rename = "generatedTime")]
-    generated_time: Option<String>,
-    /// Routinator and StayRTR: seconds since the Unix epoch.
-    generated: Option<i64>,
-}
-
-pub(super) fn made_at_us(text: &[u8]) -> Option<i64> {
-    #[derive(Deserialize)]
-    struct Document {
-        metadata: Metadata,
-    }
-    let Metadata {
-        buildtime,
-        generated_time,
-        generated,
-    } = serde_json::from_slice::<Document>(text).ok()?.metadata;
-    let seconds = generated.and_then(|seconds| seconds.checked_mul(SECOND_US));
-    let written = buildtime.or(generated_time);
-    written.and_then(|at| parse_rfc3339(&at)).or(seconds)
-}
-
 #[derive(Deserialize)]
 struct Entry {
-    #[serde(deserialize_with = "prefix")]
     prefix: Prefix,
     #[serde(rename = "maxLength")]
     max_length: u8,
-    #[serde(deserialize_with = "asn")]
+    #[serde(deserialize_with = "relying_party::asn")]
     asn: Asn,
 }
 
@@ -102,25 +71,6 @@ fn checked(entry: Entry) -> Result<Vrp, RoaError> {
     })
 }
 
-fn prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Prefix, D::Error> {
-    let text = std::borrow::Cow::<str>::deserialize(from)?;
-    text.parse().map_err(de::Error::custom)
-}
-
-/// A number or a text.
-fn asn<'de, D: Deserializer<'de>>(from: D) -> Result<Asn, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Written {
-        Number(u32),
-        Text(String),
-    }
-    match Written::deserialize(from)? {
-        Written::Number(number) => Ok(Asn(number)),
-        Written::Text(text) => text.parse().map_err(de::Error::custom),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -137,20 +87,6 @@ mod tests {
         let [vrp] = read(text.as_bytes()).unwrap().try_into().unwrap();
         assert_eq!(vrp.prefix, "192.0.2.0/24".parse().unwrap());
         assert_eq!((vrp.max_length, vrp.asn), (26, Asn(64_500)));
-    }
-
-    #[rstest]
-    #[case::rpki_client(r#""buildtime": "2021-01-01T00:00:00Z""#, Some(1_609_459_200_000_000))]
-    #[case::routinator(
-        r#""generated": 1, "generatedTime": "2021-01-01T00:00:00Z""#,
-        Some(1_609_459_200_000_000)
-    )]
-    #[case::stayrtr(r#""generated": 1609459200, "valid": 9"#, Some(1_609_459_200_000_000))]
-    #[case::unsaid(r#""counts": 4"#, None)]
-    #[case::nonsense(r#""buildtime": "today""#, None)]
-    fn when_it_was_made_is_read_where_it_is_said(#[case] metadata: &str, #[case] at: Option<i64>) {
-        let text = format!(r#"{{"metadata": {{{metadata}}}, "roas": []}}"#);
-        assert_eq!(made_at_us(text.as_bytes()), at);
     }
 
     #[rstest]

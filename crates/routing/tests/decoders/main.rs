@@ -6,6 +6,9 @@
     reason = "tests, also outside their test functions"
 )]
 
+mod bmp;
+mod bmp_bytes;
+mod bmp_updates;
 mod json;
 mod mrt;
 mod mrt_bytes;

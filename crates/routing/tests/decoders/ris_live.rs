@@ -28,6 +28,50 @@ fn body(data: &str) -> Body {
     messages.swap_remove(0).body
 }
 
+/// What an UPDATE with this in `raw` is read as, and why its octets were not.
+fn with_raw(raw: &str) -> (weir_routing::PathAttributes, Option<String>) {
+    let frame = format!(
+        r#"{{"type":"ris_message","data":{{"timestamp":1,"peer":"192.0.2.1","peer_asn":"64496","type":"UPDATE",
+            "path":[64496],"raw":"{raw}","announcements":[{{"next_hop":"192.0.2.1","prefixes":["198.51.100.0/24"]}}]}}}}"#
+    );
+    let Frame::Message(mut ris) = ris_live::decode(frame.as_bytes()).unwrap() else {
+        panic!("no message")
+    };
+    let Body::Update(update) = ris.messages.remove(0).body else {
+        panic!("no update")
+    };
+    let attributes = update.attributes.as_deref().unwrap().clone();
+    (attributes, ris.unread_raw)
+}
+
+#[test]
+fn what_has_no_key_of_its_own_comes_from_the_octets() {
+    let (attributes, why) = with_raw(&format!(
+        "{}00310200000016C0200C0000FBF40000000100000002C023040000FBF618C63364",
+        "FF".repeat(16)
+    ));
+    assert_eq!(why, None);
+    assert_eq!(attributes.only_to_customer, Some(weir_routing::Asn(64_502)));
+    assert_eq!(attributes.large_communities.len(), 1);
+    assert_eq!(attributes.as_path.to_string(), "64496");
+}
+
+#[test]
+fn octets_that_cannot_be_read_cost_no_message() {
+    let (attributes, why) = with_raw("FFFF");
+    assert!(why.unwrap().contains("marker"));
+    assert_eq!(attributes.as_path.to_string(), "64496");
+}
+
+#[test]
+fn states_of_sessions_have_two_names() {
+    for kind in ["RIS_PEER_STATE", "STATE"] {
+        let state = body(&format!(r#""type":"{kind}","state":"down""#));
+        let to = SessionState::Idle;
+        assert_eq!(state, Body::StateChange { from: None, to });
+    }
+}
+
 #[test]
 fn an_update_has_all_that_the_json_says() {
     let Body::Update(update) = body(

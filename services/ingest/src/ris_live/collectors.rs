@@ -2,15 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use weir_events::{
-    time::{SECOND_US, now_us, rfc3339},
-    v1::{self, control::Kind},
-};
+use weir_events::time::rfc3339;
 use weir_routing::decode::ris_live::{self, RisMessage};
 
 use super::queue::Frame;
 use crate::{
     clamp,
+    live::{self, Clock},
     run::{Context, RunError},
     writer::{DeadLetter, Outlet, Writer},
 };
@@ -27,8 +25,9 @@ pub(super) struct Collectors<'a> {
     /// Counts connections of this process; a writer of an earlier one is renewed when it is heard.
     connection: u64,
     frames: u64,
-    told_us: i64,
-    shown_us: i64,
+    /// That octets cannot be read was said.
+    told_of_raw: bool,
+    clock: Clock,
 }
 
 struct Live {
@@ -44,8 +43,8 @@ impl<'a> Collectors<'a> {
             writers: BTreeMap::new(),
             connection: 0,
             frames: 0,
-            told_us: 0,
-            shown_us: 0,
+            told_of_raw: false,
+            clock: Clock::default(),
         }
     }
 
@@ -61,18 +60,7 @@ impl<'a> Collectors<'a> {
             .get(collector)
             .is_some_and(|live| live.connection == self.connection);
         if !present {
-            let epoch = self.context.store.next_writer_epoch(collector)?;
-            let synthetic = self.context.config.synthetic;
-            let mut writer = Writer::new(collector, epoch, synthetic);
-            let now = now_us();
-            let start = Kind::SourceStart(v1::SourceStart {});
-            writer.control(&mut self.outlet, start, now, now)?;
-            if epoch > 1 {
-                let gap = gap(0, "connected again");
-                writer.control(&mut self.outlet, gap, now, now)?;
-                self.outlet.stats.gaps += 1;
-            }
-            self.context.status.collector(collector);
+            let writer = live::begin(self.context, &mut self.outlet, collector)?;
             let live = Live {
                 writer,
                 connection: self.connection,
@@ -102,6 +90,16 @@ impl<'a> Collectors<'a> {
 
     fn message(&mut self, frame: &Frame, message: &RisMessage<'_>) -> Result<(), RunError> {
         let collector = message.collector.as_deref().unwrap_or(UNKNOWN);
+        if let Some(why) = &message.unread_raw {
+            metrics::counter!("weir_ris_live_unread_raw_total").increment(1);
+            if !std::mem::replace(&mut self.told_of_raw, true) {
+                tracing::warn!(
+                    collector,
+                    why,
+                    "the octets of a RIS Live message cannot be read: it goes on without large communities and OTC"
+                );
+            }
+        }
         for one in &message.messages {
             if !clamp::live_admits(one.event_time_us, frame.received_us) {
                 let error = format!(
@@ -160,12 +158,9 @@ impl<'a> Collectors<'a> {
     }
 
     fn gap(&mut self, lost: u64, reason: &str) -> Result<(), RunError> {
-        let now = now_us();
         for live in self.writers.values_mut() {
             if live.connection == self.connection {
-                let gap = gap(lost, reason);
-                live.writer.control(&mut self.outlet, gap, now, now)?;
-                self.outlet.stats.gaps += 1;
+                live::gap(&mut live.writer, &mut self.outlet, lost, reason)?;
             }
         }
         Ok(())
@@ -173,36 +168,12 @@ impl<'a> Collectors<'a> {
 
     /// Each second of the clock, in silence too.
     pub(super) fn tick(&mut self) -> Result<(), RunError> {
-        let now = now_us();
-        let second = now.div_euclid(SECOND_US) * SECOND_US;
-        if second > self.told_us {
-            self.told_us = second;
-            for live in self.writers.values_mut() {
-                let tick = Kind::Tick(v1::Tick {});
-                live.writer.control(&mut self.outlet, tick, second, now)?;
-            }
-        }
-        if now - self.shown_us >= SECOND_US / 4 {
-            self.shown_us = now;
-            self.context.show(&mut self.outlet.stats);
-        }
-        Ok(())
+        let writers = self.writers.values_mut().map(|live| &mut live.writer);
+        self.clock.tick(self.context, &mut self.outlet, writers)
     }
 
     /// Waits until everything is in the log.
     pub(super) fn flush(&mut self) -> Result<(), RunError> {
-        self.context.show(&mut self.outlet.stats);
-        let patience = std::time::Duration::from_secs(3600);
-        // Whoever stops us has a deadline and abandons the publisher when it passes.
-        self.context.publisher.flush(patience)?;
-        Ok(())
+        live::flush(self.context, &mut self.outlet)
     }
-}
-
-fn gap(lost: u64, reason: &str) -> Kind {
-    Kind::Gap(v1::Gap {
-        peer: None,
-        lost,
-        reason: reason.to_owned(),
-    })
 }

@@ -195,7 +195,7 @@ fn subscribe(subscription: &Subscription) -> Message {
     if let Some(data) = data.as_object_mut() {
         data.insert(
             "socketOptions".to_owned(),
-            json!({"includeRaw": false, "acknowledge": true}),
+            json!({"includeRaw": true, "acknowledge": true}),
         );
     }
     Message::Text(

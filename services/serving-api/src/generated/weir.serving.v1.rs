@@ -129,7 +129,7 @@ pub struct Incident {
     pub confirmed_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "16")]
     pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// withdrawn, replaced, became-stable, faded, unknown or explained; empty while it lasts.
+    /// withdrawn, replaced, became-stable, faded, unknown, explained or calmed; empty while it lasts.
     #[prost(string, tag = "17")]
     pub end_reason: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "18")]
@@ -148,6 +148,9 @@ pub struct Incident {
     /// Made up: the bundled scenario or a test load.
     #[prost(bool, tag = "24")]
     pub synthetic: bool,
+    /// 0 = harmless, 100 = without doubt. Absent of incidents of before it was told.
+    #[prost(uint32, optional, tag = "25")]
+    pub suspicion: ::core::option::Option<u32>,
 }
 /// One vantage point's route.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -74,6 +74,7 @@ pub(super) fn incident(row: &IncidentRow) -> v1::Incident {
         peer_asns: row.peer_asns.clone(),
         reasons: row.reasons.clone(),
         synthetic: row.synthetic,
+        suspicion: row.suspicion.map(u32::from),
     }
 }
 

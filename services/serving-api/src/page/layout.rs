@@ -96,6 +96,9 @@ pub(crate) fn state(state: State) -> Markup {
 pub(crate) fn marks(row: &IncidentRow) -> Markup {
     html! {
         (severity(row.severity)) " " (state(row.state))
+        @if let Some(points) = row.suspicion {
+            " " span.quiet title="How suspicious it is, of 100" { "suspicion " (points) }
+        }
         @if row.synthetic { " " span.pill.synthetic { "synthetic" } }
     }
 }

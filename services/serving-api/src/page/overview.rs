@@ -15,20 +15,24 @@ use super::{chart, layout, story, text};
 use crate::{Problem, app::App};
 
 /// What sends traffic astray.
-const ASTRAY: [&str; 5] = [
+const ASTRAY: [&str; 8] = [
     "sub-prefix",
     "moas",
     "origin-change",
     "rpki-invalid",
+    "aspa-invalid",
+    "otc-leak",
+    "super-prefix",
     "tier1-sandwich",
 ];
 /// What is untidy, and there in the thousands.
-const HYGIENE: [&str; 6] = [
+const HYGIENE: [&str; 7] = [
     "route-leak",
     "bogon-prefix",
     "bogon-asn",
     "path-loop",
     "long-path",
+    "flap",
     "default-or-too-specific",
 ];
 const SHOWN: usize = 50;
@@ -71,7 +75,9 @@ async fn overview(app: &App) -> Result<Markup, Problem> {
         .list(&of(&ASTRAY, &open), None, 500)
         .await?
         .incidents;
-    astray.sort_by_key(|row| std::cmp::Reverse((row.severity, row.state, row.first_seen_us)));
+    astray.sort_by_key(|row| {
+        std::cmp::Reverse((row.severity, row.suspicion, row.state, row.first_seen_us))
+    });
     let astray_count = astray.len();
     astray.truncate(SHOWN);
     let hygiene = app

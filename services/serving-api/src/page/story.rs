@@ -28,7 +28,11 @@ pub(crate) fn headline(row: &IncidentRow) -> String {
             format!("{suspect} announces what is a default route, or too specific for everybody")
         }
         "rpki-invalid" => format!("{suspect} announces what ROAs do not allow it"),
+        "aspa-invalid" => format!("{suspect} passes it on, which no neighbour authorized it to"),
+        "super-prefix" => format!("{suspect} originates it around what {holders} originates"),
+        "flap" => format!("its routes, originated by {suspect}, come and go"),
         "route-leak" => format!("{suspect} passes it on against its relations"),
+        "otc-leak" => format!("{suspect} passes on what was for its customers only"),
         _ => format!("{suspect} is the suspect"),
     }
 }
@@ -43,8 +47,12 @@ pub(crate) fn paragraphs(row: &IncidentRow) -> Vec<String> {
         ));
     }
     let carriers = row.peer_asns.len();
+    let what = match row.kind.as_str() {
+        "flap" => "its routes come and go at",
+        _ => "the route is with",
+    };
     let mut seen = format!(
-        "It was carried by peers of {carriers} AS{}; the route is with {} of {} vantage points now.",
+        "It was carried by peers of {carriers} AS{}; {what} {} of {} vantage points now.",
         if carriers == 1 { "" } else { "es" },
         row.visible_peers,
         row.total_peers
@@ -83,6 +91,7 @@ fn outcome(row: &IncidentRow) -> String {
         Some(EndReason::Replaced) => "another route took the place of the conflicting one",
         Some(EndReason::BecameStable) => "its origin has been there for a day and counts as stable",
         Some(EndReason::Faded) => "nothing confirmed it for an hour",
+        Some(EndReason::Calmed) => "it has been quiet for long enough",
         Some(EndReason::Explained) => "new knowledge says that nothing is wrong",
         Some(EndReason::Unknown) | None => "all of its vantage points went silent, so nobody knows",
     };
@@ -100,6 +109,7 @@ pub(crate) fn reason(name: &str) -> String {
         "sibling-of-victim" => "One organisation holds the suspect and a victim.".into(),
         "customer-of-victim" => "The suspect buys transit from a victim.".into(),
         "provider-of-victim" => "The suspect sells transit to a victim.".into(),
+        "transit-of-victim" => "The suspect carried the victim's routes before.".into(),
         "roa-names-others" => "Its ROAs name other networks.".into(),
         "roa-allows-shorter" => "A ROA names the origin, but for shorter prefixes.".into(),
         "roa-of-as0" => "A ROA of AS0 says that nobody may originate it.".into(),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod grpc;
+mod ris;
 mod sample;
 
 use std::{
@@ -160,6 +161,9 @@ fn an_incident_has_its_evidence_and_history() {
 #[case("/api/v1/windows", 400, "aggregate")]
 #[case("/api/v1/windows?aggregate=moon", 400, "moon")]
 #[case("/api/v1/windows?aggregate=peer-messages&width=2m", 400, "2m")]
+#[case("/v1/stream/?format=sse", 400, "sse")]
+#[case("/v1/stream?format=json&client=x", 503, "log")]
+#[case("/v1/ws/", 400, "openapi")]
 #[case("/nothing", 404, "openapi")]
 #[case("/api/v1/features/serve", 405, "methods")]
 fn every_error_is_a_problem_document(#[case] path: &str, #[case] status: u16, #[case] says: &str) {
@@ -369,6 +373,8 @@ fn every_documented_route_is_there_and_every_route_is_documented() {
         "/peers",
         "/peers/{entity}",
         "/readyz",
+        "/v1/stream/",
+        "/v1/ws/",
     ];
     let documented: Vec<_> = paths.keys().map(String::as_str).collect();
     assert_eq!(documented, known);

@@ -24,7 +24,7 @@ pub(crate) const NOW_US: i64 = START_US + 25 * MINUTE_US;
 pub(crate) const HIJACK: &str = "11111111-1111-5111-8111-111111111111";
 pub(crate) const PEER: &str = "192.0.2.1:64501";
 
-static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(|| telemetry::metrics().unwrap());
+pub(crate) static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(|| telemetry::metrics().unwrap());
 
 pub(crate) struct Served {
     pub(crate) running: Running,

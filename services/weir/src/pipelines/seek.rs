@@ -124,7 +124,7 @@ fn holder(settings: &Settings, group: &str) -> Result<Holder, Failure> {
     if let Some(kafka) = settings.kafka()
         && kafka.group_id == group
     {
-        return Ok(Holder::Group(kafka.topics.clone()));
+        return Ok(Holder::Group(kafka.foreign_topics()));
     }
     Err(Failure::Unusable(format!(
         "{group} is no group of ours: `weir pipelines list` names them"

@@ -9,11 +9,11 @@ use bgpkit_parser::models::{
 use hashbrown::HashSet;
 use rustc_hash::FxBuildHasher;
 
-use super::{
-    Records,
-    attributes::{self, asn_of},
+use super::Records;
+use crate::{
+    decode::bgp::attributes::{self, asn_of},
+    update::{Body, Message, Nlri, Peer, Update},
 };
-use crate::update::{Body, Message, Nlri, Peer, Update};
 
 /// The dump that is being read.
 #[derive(Default)]

@@ -1,22 +1,19 @@
 //! What was said on a session: BGP4MP records (RFC 6396, 4.4) and those of the deprecated type 5.
 
-use std::{io::Read, sync::Arc};
+use std::io::Read;
 
 use bgpkit_parser::{
     error::BgpValidationWarning,
-    models::{
-        Bgp4MpEnum, Bgp4MpType, BgpMessage, BgpOpenMessage, BgpState, BgpUpdateMessage,
-        CapabilityValue, LegacyBgp, ParamValue,
-    },
+    models::{Bgp4MpEnum, Bgp4MpType, BgpMessage, BgpState, BgpUpdateMessage, LegacyBgp},
 };
 
-use super::{
-    Records,
-    attributes::{self, asn_of},
-};
+use super::Records;
 use crate::{
-    asn::Asn,
-    update::{Body, Direction, Message, Notification, Open, Peer, SessionState, Update},
+    decode::bgp::{
+        self,
+        attributes::{self, asn_of},
+    },
+    update::{Body, Direction, Message, Notification, Peer, SessionState},
 };
 
 impl<R: Read> Records<R> {
@@ -76,7 +73,14 @@ impl<R: Read> Records<R> {
                 return;
             }
             BgpMessage::Update(update) => return self.update(time_us, peer, update, four_octet),
-            BgpMessage::Open(message) => Body::Open(open(&message, sent)),
+            BgpMessage::Open(message) => Body::Open(bgp::open(
+                &message,
+                if sent {
+                    Direction::Sent
+                } else {
+                    Direction::Received
+                },
+            )),
             BgpMessage::Notification(notification) => {
                 let (code, subcode) = notification.error.get_codes();
                 Body::Notification(Notification { code, subcode })
@@ -122,7 +126,6 @@ impl<R: Read> Records<R> {
         }
     }
 
-    /// One UPDATE is one message, or two when it announces with two next hops.
     fn fold(
         &mut self,
         time_us: i64,
@@ -134,84 +137,16 @@ impl<R: Read> Records<R> {
         attributes::extend(&mut announced, update.announced_prefixes)?;
         attributes::extend(&mut withdrawn, update.withdrawn_prefixes)?;
         let announces = !announced.is_empty();
-        let mut parts = attributes::parts(update.attributes, four_octet, announces)?;
-        self.skipped.other_families += u64::from(parts.other_families);
-        withdrawn.append(&mut parts.unreached);
-
-        if announced.is_empty() && parts.reached.is_empty() && withdrawn.is_empty() {
-            // RFC 4724, 2: nothing, or nothing but an empty MP_UNREACH_NLRI.
-            if parts.none || (parts.has_unreach && !parts.other_families) {
-                self.say(time_us, peer, Body::EndOfRib);
-            }
-            return Ok(());
+        let parts = attributes::parts(update.attributes, four_octet, announces)?;
+        let folded = bgp::fold(parts, announced, withdrawn);
+        self.skipped.other_families += u64::from(folded.other_families);
+        if folded.end_of_rib.is_some() {
+            self.say(time_us, peer, Body::EndOfRib);
         }
-        let mut classic = None;
-        if !announced.is_empty() && !parts.reached.is_empty() {
-            if parts.reached_next_hop == parts.attributes.next_hop {
-                announced.append(&mut parts.reached);
-            } else {
-                classic = Some((
-                    std::mem::take(&mut announced),
-                    parts.attributes.clone(),
-                    std::mem::take(&mut withdrawn),
-                ));
-            }
+        for update in folded.updates {
+            self.say(time_us, peer, Body::Update(update));
         }
-        if let Some((announced, attributes, withdrawn)) = classic {
-            self.say(
-                time_us,
-                peer,
-                Body::Update(Update {
-                    attributes: Some(Arc::new(attributes)),
-                    announced,
-                    withdrawn,
-                    from_rib: false,
-                }),
-            );
-        }
-        if announced.is_empty() {
-            announced = parts.reached;
-            parts.attributes.next_hop = parts.reached_next_hop;
-        }
-        let attributes = (!announced.is_empty()).then(|| Arc::new(parts.attributes));
-        self.say(
-            time_us,
-            peer,
-            Body::Update(Update {
-                attributes,
-                announced,
-                withdrawn,
-                from_rib: false,
-            }),
-        );
         Ok(())
-    }
-}
-
-fn open(open: &BgpOpenMessage, sent: bool) -> Open {
-    let four_octet = open
-        .opt_params
-        .iter()
-        .find_map(|param| match &param.param_value {
-            ParamValue::Capacities(capabilities) => {
-                capabilities
-                    .iter()
-                    .find_map(|capability| match &capability.value {
-                        CapabilityValue::FourOctetAs(value) => Some(Asn(value.asn)),
-                        _ => None,
-                    })
-            }
-            ParamValue::Raw(_) => None,
-        });
-    Open {
-        direction: Some(if sent {
-            Direction::Sent
-        } else {
-            Direction::Received
-        }),
-        asn: four_octet.unwrap_or_else(|| asn_of(open.asn)),
-        hold_time: open.hold_time,
-        router_id: open.bgp_identifier,
     }
 }
 

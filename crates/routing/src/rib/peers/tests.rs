@@ -61,7 +61,7 @@ fn the_next_session_ends_the_last_one_at_its_end_of_rib() {
     assert_eq!(peers.up("rrc00", peer(), 2 * MINUTE), Some(old));
     let (new, _) = peers.heard("rrc00", peer(), 3 * MINUTE);
     assert_ne!(old, new);
-    assert_eq!(peers.earlier(new).collect::<Vec<_>>(), [old]);
+    assert_eq!(peers.earlier(new).to_vec(), [old]);
     assert_eq!(peers.expire(30 * MINUTE), [], "it is not silent");
     assert_eq!(peers.end_of_rib("rrc00", peer()), [old]);
     assert_eq!(peers.freshness(old, 0), Freshness::Expired);
@@ -95,4 +95,25 @@ fn vantage_points_are_up_and_have_announced() {
     let copy = Peers::from_sessions(peers.sessions().to_vec());
     assert_eq!(copy.vantage_points(true), 1);
     assert_eq!(copy.due, peers.due);
+}
+
+#[test]
+fn a_peer_that_was_down_more_often_than_a_route_can_tell_goes_on_in_a_new_slot() {
+    let (mut peers, slot) = one();
+    peers.announces(slot, true);
+    for n in 1..=u8::MAX {
+        let now = i64::from(n) * MINUTE;
+        peers.down("rrc00", peer(), now);
+        assert_eq!(peers.heard("rrc00", peer(), now), (slot, n));
+    }
+    let now = 256 * MINUTE;
+    peers.down("rrc00", peer(), now);
+    let next = Slot(1);
+    assert_eq!(peers.heard("rrc00", peer(), now), (next, 0));
+    assert_eq!(peers.freshness(slot, 255), Freshness::Stale);
+    assert_eq!(peers.earlier(next).to_vec(), [slot]);
+    assert_eq!(peers.vantage_points(true), 1);
+    assert_eq!(peers.expire(now + DOUBT_US), [slot]);
+    assert_eq!(peers.freshness(slot, 255), Freshness::Expired);
+    assert_eq!(peers.heard("rrc00", peer(), now + DOUBT_US), (next, 0));
 }

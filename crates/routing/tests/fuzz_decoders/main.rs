@@ -6,7 +6,10 @@
     reason = "a test, also outside its test functions"
 )]
 
-#[path = "decoders/mrt_bytes.rs"]
+#[path = "../decoders/bmp_bytes.rs"]
+mod bmp_bytes;
+mod knowledge;
+#[path = "../decoders/mrt_bytes.rs"]
 mod mrt_bytes;
 
 use std::time::{Duration, Instant};
@@ -18,11 +21,14 @@ use proptest::{
 };
 use weir_events::v1;
 use weir_routing::{
-    Asn, Bogons, Origin, Peer, Prefix,
-    decode::{json, mrt::Records, ris_live},
-    organisations::Organisations,
-    relations::Relations,
-    roa::Vrps,
+    Asn, Bogons, Peer, Prefix,
+    decode::{
+        bmp::{self, BmpMessage, Session},
+        json,
+        mrt::Records,
+        ris_live,
+    },
+    ris_live::{Filters, Record, Request, Told, frame, request},
     wire,
 };
 
@@ -205,6 +211,73 @@ fn mrt_never_panics_and_always_ends() {
     });
 }
 
+/// A session of a router: each type of message, with ADD-PATH for one family.
+fn bmp_session() -> Vec<Vec<u8>> {
+    use bmp_bytes::*;
+    let peer = usual_peer(0);
+    let loc_rib = header(3, V, 7, "0.0.0.0", 64_511);
+    let offer = |asn| open(asn, &[unicast(1), four_octet(asn), add_path(&[(2, 1, 3)])]);
+    let attributes = [
+        usual(&[64_496], true),
+        vec![reach_paths(
+            "2001:db8::1",
+            &["2001:db8:1::/48", "::/0"],
+            Some(7),
+        )],
+    ];
+    let update = update(
+        &nlri(&["203.0.113.0/24"], None),
+        &attributes.concat(),
+        &nlri(&["198.51.100.0/24"], None),
+    );
+    let counters = [tlv(0, &[0; 4]), tlv(8, &[0; 8]), tlv(9, &[0; 11])].concat();
+    vec![
+        bmp(INITIATION, &[tlv(1, b"router"), tlv(2, b"edge1")].concat()),
+        peer_up(&peer, &offer(64_511), &offer(64_496), &tlv(0, b"x")),
+        peer_up(&loc_rib, &offer(64_511), &offer(64_511), &tlv(3, b"vrf")),
+        monitoring(&peer, &update),
+        monitoring(&loc_rib, &update),
+        monitoring(&usual_peer(A | L | O), &message(2, &[0; 4])),
+        bmp(STATISTICS, &[&peer[..], &[0, 0, 0, 3], &counters].concat()),
+        bmp(
+            ROUTE_MIRRORING,
+            &[&peer[..], &tlv(0, &update), &tlv(1, &[0, 1])].concat(),
+        ),
+        bmp(PEER_DOWN, &[&peer[..], &[1], &message(3, &[6, 2])].concat()),
+        bmp(TERMINATION, &tlv(1, &[0, 1])),
+    ]
+}
+
+#[test]
+fn bmp_never_panics_and_always_ends() {
+    let session = bmp_session();
+    let mut corpus = session.clone();
+    corpus.push(session.concat());
+    fuzz(&corpus, |bytes| {
+        let mut rest = bytes;
+        let mut agreed = Session::default();
+        // A message has six octets at least.
+        let mut most = bytes.len() / bmp::HEADER + 1;
+        while let Ok(Some(length)) = bmp::frame(rest, bmp::MAX_MESSAGE) {
+            let Some((message, after)) = rest.split_at_checked(length) else {
+                break;
+            };
+            rest = after;
+            most -= 1;
+            match bmp::decode(message) {
+                Ok(BmpMessage::PeerUp(_, up)) => agreed = up.session,
+                Ok(BmpMessage::RouteMonitoring(peer, raw)) => {
+                    if let Err(error) = raw.read(&peer, &agreed) {
+                        assert!(!error.to_string().contains("panicked"), "{bytes:?}");
+                    }
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        assert!(most > 0);
+    });
+}
+
 #[test]
 fn ris_live_never_panics() {
     let corpus = [
@@ -220,6 +293,48 @@ fn ris_live_never_panics() {
 }
 
 #[test]
+fn subscriptions_to_ris_live_never_panic() {
+    let corpus = [
+        r#"{"type":"ris_subscribe","data":{"host":"rrc21","type":"UPDATE","require":"path","peer":"192.0.2.1","path":"!^64496,[1,2],3$","prefix":["198.51.100.0/24","2001:db8::/32"],"moreSpecific":true,"lessSpecific":true,"socketOptions":{"includeRaw":true,"acknowledge":true}}}"#,
+        r#"{"type":"ris_unsubscribe","data":{"path":64496}}"#,
+        r#"{"type":"request_rrc_list"}"#,
+        r#"{"type":"ping","data":null}"#,
+    ]
+    .map(|text| text.as_bytes().to_vec());
+    let said: Vec<_> = messages()
+        .iter()
+        .flat_map(|bytes| Records::new(&bytes[..]))
+        .filter_map(|item| Some(item.ok()?.message))
+        .collect();
+    fuzz(&corpus, |bytes| {
+        let Ok(Request::Subscribe { subscriptions, .. }) = request(bytes) else {
+            return;
+        };
+        let mut filters = Filters::new(8);
+        if filters.add(&subscriptions).is_err() {
+            return;
+        }
+        for message in &said {
+            let told = Told::of(Record {
+                collector: "rrc21",
+                writer_epoch: 0,
+                seq: 0,
+                synthetic: false,
+                message,
+            });
+            if let Some(told) = told.filter(|told| filters.want(told)) {
+                let line = frame::message(&told);
+                assert!(ris_live::decode(line.as_bytes()).is_ok(), "{line}");
+            }
+        }
+        for one in &subscriptions {
+            filters.remove(one);
+        }
+        assert!(filters.is_empty());
+    });
+}
+
+#[test]
 fn json_never_panics() {
     let corpus = [
         r#"[{"type":"UPDATE","timestamp":1.5,"peer":{"ip":"192.0.2.1","asn":1},"announce":{"prefix":["10.0.0.0/8"],"as_path":"1 {2}","communities":["1:2",[1,2]]}}]"#,
@@ -228,39 +343,6 @@ fn json_never_panics() {
     .map(|text| text.as_bytes().to_vec());
     fuzz(&corpus, |bytes| {
         let _ = json::decode(bytes);
-    });
-}
-
-#[test]
-fn lists_of_vrps_never_panic() {
-    let corpus = [
-        r#"{"metadata":{"roas":1},"roas":[{"asn":"AS64496","prefix":"192.0.2.0/24","maxLength":26,"ta":"x"}]}"#,
-        r#"[{"prefix":"2001:db8::/32","maxLength":48,"asn":0},{"prefix":"10.0.0.0/8","maxLength":8,"asn":"1.1"}]"#,
-    ]
-    .map(|text| text.as_bytes().to_vec());
-    let asked = "192.0.2.0/25".parse().unwrap();
-    fuzz(&corpus, |bytes| {
-        if let Ok(vrps) = Vrps::from_json(bytes) {
-            let _ = vrps.validate(&asked, &Origin::As(Asn(64_496)));
-        }
-    });
-}
-
-#[test]
-fn lists_of_relations_and_organisations_never_panic() {
-    let corpus = [
-        "# x\n64496|64497|-1\n64497|64498|0|bgp\n1|2|3\n",
-        "{\"asn\":\"1\",\"organizationId\":\"A\",\"type\":\"ASN\"}\n{\"type\":\"Organization\"}\n",
-    ]
-    .map(|text| text.as_bytes().to_vec());
-    let path = [64_496, 64_497, 64_498].map(Asn);
-    fuzz(&corpus, |bytes| {
-        if let Ok(relations) = Relations::parse(bytes) {
-            let _ = relations.leaker(path.into_iter(), |_, _| false);
-        }
-        if let Ok(organisations) = Organisations::parse(bytes) {
-            let _ = organisations.are_siblings(path[0], path[1]);
-        }
     });
 }
 

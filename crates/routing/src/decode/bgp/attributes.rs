@@ -4,8 +4,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bgpkit_parser::models as bgpkit;
-use bgpkit_parser::models::{AttrType, AttributeValue, Safi};
+use bgpkit_parser::models::{Afi, AttrType, AttributeValue, Safi};
 
+use super::Family;
 use crate::{
     as_path::{AsPath, Segment},
     asn::Asn,
@@ -16,30 +17,32 @@ use crate::{
 
 /// The attributes of one UPDATE or RIB entry, taken apart.
 #[derive(Default)]
-pub(super) struct Parts {
+pub(crate) struct Parts {
     /// `next_hop` is that of the classic NEXT_HOP attribute.
-    pub(super) attributes: PathAttributes,
+    pub(crate) attributes: PathAttributes,
     /// Announced by MP_REACH_NLRI.
-    pub(super) reached: Vec<Nlri>,
+    pub(crate) reached: Vec<Nlri>,
     /// Of MP_REACH_NLRI.
-    pub(super) reached_next_hop: Option<IpAddr>,
+    pub(crate) reached_next_hop: Option<IpAddr>,
     /// Withdrawn by MP_UNREACH_NLRI.
-    pub(super) unreached: Vec<Nlri>,
+    pub(crate) unreached: Vec<Nlri>,
     /// MP_UNREACH_NLRI was there, of any family.
-    pub(super) has_unreach: bool,
+    pub(crate) has_unreach: bool,
+    /// The family of MP_UNREACH_NLRI, when it is one of ours.
+    pub(crate) unreach_family: Option<Family>,
     /// Routes of a family that is not ours.
-    pub(super) other_families: bool,
+    pub(crate) other_families: bool,
     /// There were no attributes at all.
-    pub(super) none: bool,
+    pub(crate) none: bool,
 }
 
-const MP_REACH: u8 = 14;
-const MP_UNREACH: u8 = 15;
+pub(super) const MP_REACH: u8 = 14;
+pub(super) const MP_UNREACH: u8 = 15;
 const AS_PATH: u8 = 2;
 
 /// Takes attributes apart. `four_octet` tells that the session's AS_PATH has 32-bit ASNs, so that
 /// AS4_PATH and AS4_AGGREGATOR must be ignored (RFC 6793, 6).
-pub(super) fn parts(
+pub(crate) fn parts(
     attributes: bgpkit::Attributes,
     four_octet: bool,
     announces: bool,
@@ -102,6 +105,7 @@ pub(super) fn parts(
             AttributeValue::MpUnreachNlri(unreach) => {
                 parts.has_unreach = true;
                 if unreach.safi == Safi::Unicast {
+                    parts.unreach_family = family(unreach.afi);
                     extend(&mut parts.unreached, unreach.prefixes)?;
                 } else {
                     parts.other_families = true;
@@ -185,7 +189,15 @@ fn leading(path: &AsPath, mut keep: usize) -> AsPath {
     kept
 }
 
-pub(super) fn asn_of(asn: bgpkit::Asn) -> Asn {
+fn family(afi: Afi) -> Option<Family> {
+    match afi {
+        Afi::Ipv4 => Some(Family::Ipv4),
+        Afi::Ipv6 => Some(Family::Ipv6),
+        _ => None,
+    }
+}
+
+pub(crate) fn asn_of(asn: bgpkit::Asn) -> Asn {
     Asn(asn.to_u32())
 }
 
@@ -219,7 +231,7 @@ fn community(community: bgpkit::Community) -> Community {
 }
 
 /// The parser's prefixes as ours.
-pub(super) fn extend(
+pub(crate) fn extend(
     list: &mut Vec<Nlri>,
     prefixes: Vec<bgpkit::NetworkPrefix>,
 ) -> Result<(), String> {
@@ -230,7 +242,7 @@ pub(super) fn extend(
     Ok(())
 }
 
-pub(super) fn nlri(prefix: &bgpkit::NetworkPrefix) -> Result<Nlri, PrefixError> {
+pub(crate) fn nlri(prefix: &bgpkit::NetworkPrefix) -> Result<Nlri, PrefixError> {
     Ok(Nlri {
         prefix: Prefix::new(prefix.prefix.addr(), prefix.prefix.prefix_len())?,
         path_id: prefix.path_id.unwrap_or(0),
