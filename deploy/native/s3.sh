@@ -16,7 +16,7 @@ launch() { # NODE
   spawn "$1" env TMPDIR="$DIR/node-1/tmp" AWS_ACCESS_KEY_ID=weir AWS_SECRET_ACCESS_KEY=weir-secret \
     "$CACHE/seaweedfs/bin/weed" -logdir="$DIR/node-1" mini -dir="$DIR/node-1/data" -ip=127.0.0.1 -ip.bind=127.0.0.1 \
     -bucket=weir -admin.ui=false -admin.port="$(port admin)" -webdav=false -s3.port="$(port s3)" -s3.port.iceberg=0 -s3.port.lance=0 \
-    -master.port="$(port master)" -volume.port="$(port volume)" -filer.port="$(port filer)" \
+    -master.port="$(port master)" -master.telemetry=false -volume.port="$(port volume)" -filer.port="$(port filer)" \
     -filer.localSocket="$DIR/node-1/filer.sock" -s3.localSocket="$DIR/node-1/s3.sock"
 }
 

@@ -95,7 +95,7 @@ fn machines_with_state_are_lost_and_empty_ones_go_on_from_the_copies() {
     drop(ingest);
     let mut ingest = site.start_with("weir-ingest", 0, &[("WEIR__INGEST__SOURCE__SPEED", "max")]);
     assert!(ingest.wait(program::LIMIT).success());
-    site.weir(&["pipelines", "wait", "--timeout", "500"]);
+    site.catch_up(500, running.iter().flatten());
     for (processes, (_, _, restored)) in running.iter().zip(WITH_STATE) {
         for process in processes {
             let told = process.has_said(restored);

@@ -31,7 +31,7 @@ const SPARE_SECONDS: u32 = 120;
 
 /// Seconds for all stages to catch up once a fault is over, on a machine that has other things to do: a
 /// bound, not a measure.
-const RECOVERED_WITHIN: &str = "400";
+const RECOVERED_WITHIN: u64 = 400;
 
 /// Longer than a member of a group may be silent (10 s on the brokers of the tests): its partitions are
 /// somebody else's when it wakes.
@@ -189,26 +189,11 @@ impl Telling {
         self.processes.insert(0, again);
     }
 
-    /// Waits until all that is in the log is in the stores; else the story ends with what everybody says.
-    fn catch_up(&self) {
-        let wait = ["pipelines", "wait", "--timeout", RECOVERED_WITHIN];
-        let output = self.site.ask(&wait);
-        let in_time = output.status.success();
-        if !in_time {
-            for process in &self.processes {
-                say(&format!("{}: {}\n", process.name, process.said()));
-            }
-            let stages = self.site.ask(&["pipelines", "list"]);
-            say(&String::from_utf8_lossy(&stages.stdout));
-        }
-        assert!(in_time, "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
     /// Strikes; then the seconds until all that is in the log is in the stores. Nobody may have died.
     fn strike(&mut self, fault: &Fault) -> f64 {
         (fault.strike)(self);
         let over = Instant::now();
-        self.catch_up();
+        self.site.catch_up(RECOVERED_WITHIN, &self.processes);
         for process in &mut self.processes {
             process.assert_runs();
             process.wait_until_ready();
@@ -300,7 +285,7 @@ fn tell(name: &str, prepared: Prepared) {
     telling.replace_with("weir-ingest", &[("WEIR__INGEST__SOURCE__SPEED", "max")]);
     let ended = telling.running("weir-ingest").wait(program::LIMIT);
     assert!(ended.success(), "ingest ended with {ended}");
-    telling.catch_up();
+    telling.site.catch_up(RECOVERED_WITHIN, &telling.processes);
     kills::assert_same(&telling.site.export(), &expected, "all the faults");
 }
 

@@ -29,7 +29,7 @@ fn tell(name: &str, number: usize) {
     // A source with an end ends its process.
     let mut ingest = site.start("weir-ingest", 0);
     assert!(ingest.wait(program::LIMIT).success());
-    site.weir(&["pipelines", "wait", "--timeout", "500"]);
+    site.catch_up(500, &running);
     kills::assert_equal(&site.export(), &format!("{number} processes of each"));
 
     for process in &running {

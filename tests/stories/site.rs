@@ -141,6 +141,26 @@ impl Site {
         program::finish(command)
     }
 
+    /// Waits until all that is in the log is in the stores; else the story ends with what everybody says.
+    #[track_caller]
+    pub(crate) fn catch_up<'a>(
+        &self,
+        seconds: u64,
+        running: impl IntoIterator<Item = &'a Process>,
+    ) {
+        let output = self.ask(&["pipelines", "wait", "--timeout", &seconds.to_string()]);
+        let said = || {
+            let stages = self.ask(&["pipelines", "list"]);
+            let mut said = [output.stderr.as_slice(), &stages.stdout].concat();
+            for process in running {
+                let why = process.unready().unwrap_or_else(|| "ready".to_owned());
+                said.extend(format!("{}: {why}\n{}\n", process.name, process.said()).bytes());
+            }
+            String::from_utf8_lossy(&said).into_owned()
+        };
+        assert!(output.status.success(), "{}", said());
+    }
+
     /// Topics and tables.
     pub(crate) fn prepare(&self) {
         self.weir(&["topics", "apply"]);
@@ -269,19 +289,23 @@ impl Process {
         }
     }
 
-    /// What it says when it is not ready.
+    /// What its admin port, and then its own program, say when it is not ready.
     fn not_ready(&mut self) -> Option<String> {
+        self.unready().or_else(|| {
+            let health = self.health.output().unwrap();
+            (!health.status.success()).then(|| String::from_utf8_lossy(&health.stderr).into_owned())
+        })
+    }
+
+    fn unready(&self) -> Option<String> {
         let url = format!("http://{}/readyz", self.admin);
         let ask = ureq::get(url).config().http_status_as_error(false).build();
         let mut answer = match ask.call() {
             Ok(answer) => answer,
             Err(error) => return Some(error.to_string()),
         };
-        if !answer.status().is_success() {
-            return Some(answer.body_mut().read_to_string().unwrap_or_default());
-        }
-        let health = self.health.output().unwrap();
-        (!health.status.success()).then(|| String::from_utf8_lossy(&health.stderr).into_owned())
+        let unready = !answer.status().is_success();
+        unready.then(|| answer.body_mut().read_to_string().unwrap_or_default())
     }
 
     pub(crate) fn wait(&mut self, within: Duration) -> ExitStatus {

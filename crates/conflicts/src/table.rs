@@ -444,14 +444,13 @@ fn mark_from_rib(
     };
     // Who came into the table lately, beside somebody who has held the prefix, is not made stable by being there.
     let held = |seen: &Seen| now.saturating_sub(seen.first_us) >= t.settled_after_us();
-    let disputed = entry.history.stable_strangers(origin, now, t).any(held);
-    let watched = entry.watched || disputed;
+    let disputed = entry.watched || entry.history.stable_strangers(origin, now, t).any(held);
     let newcomer = entry.history.get(origin).is_none();
     if newcomer {
         entry.history.note(origin, now, || false, t);
     }
     match entry.history.get_mut(origin) {
-        Some(seen) if !seen.from_rib && !watched => {
+        Some(seen) if !seen.from_rib && !disputed => {
             seen.from_rib = true;
             true
         }

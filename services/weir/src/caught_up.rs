@@ -47,32 +47,34 @@ pub(crate) fn order(settings: &Settings) -> [Vec<Stage>; 2] {
     order
 }
 
-/// Between two looks at the offsets.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// A good time between two looks at the offsets of an embedded log.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Waits until every stage has caught up with what ingest has flushed. `keep_on` is asked between
-/// two looks; its error ends the wait.
+/// Waits until every stage has caught up with what ingest has flushed. Between two looks `keep_on` is told who is
+/// behind, and waits; its error ends the whole.
 pub(crate) fn wait<E: From<LogError>>(
     log: &EventLog,
     order: &[Vec<Stage>],
-    mut keep_on: impl FnMut(Duration) -> Result<(), E>,
+    mut keep_on: impl FnMut(&[Stage]) -> Result<(), E>,
 ) -> Result<(), E> {
     for stages in order {
         let mut open = Vec::new();
-        for (group, topic) in stages {
-            open.push((group, topic, admin::end_offsets(log, topic)?));
+        for stage in stages {
+            open.push((*stage, admin::end_offsets(log, &stage.1)?));
         }
-        while !open.is_empty() {
+        loop {
             let mut behind = Vec::new();
-            for (group, topic, ends) in open {
-                if !reached(&admin::committed(log, group, topic)?, &ends) {
-                    behind.push((group, topic, ends));
+            for (stage, ends) in open {
+                if !reached(&admin::committed(log, stage.0, &stage.1)?, &ends) {
+                    behind.push((stage, ends));
                 }
             }
             open = behind;
-            if !open.is_empty() {
-                keep_on(LOOK_AGAIN)?;
+            if open.is_empty() {
+                break;
             }
+            let who: Vec<Stage> = open.iter().map(|(stage, _)| *stage).collect();
+            keep_on(&who)?;
         }
     }
     Ok(())

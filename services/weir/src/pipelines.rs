@@ -115,7 +115,8 @@ fn lag(committed: &[Option<i64>], ends: &[i64]) -> i64 {
 
 /// Why a wait ended before every stage had caught up.
 enum Early {
-    Late,
+    /// These are behind.
+    Late(String),
     Log(LogError),
 }
 
@@ -125,15 +126,21 @@ impl From<LogError> for Early {
     }
 }
 
+fn names(behind: &[Stage]) -> String {
+    let each = behind.iter();
+    let each = each.map(|(group, topic)| format!("{group} is behind in {}", topic.name));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 /// A log that is away for a while is waited for too.
 fn wait(log: &EventLog, order: &[Vec<Stage>], timeout: Option<Duration>) -> Result<(), Failure> {
     let started = Instant::now();
     let is_late = || timeout.is_some_and(|timeout| started.elapsed() >= timeout);
     let mut is_away = false;
     loop {
-        let caught_up = caught_up::wait(log, order, |_| {
+        let caught_up = caught_up::wait(log, order, |behind| {
             if is_late() {
-                return Err(Early::Late);
+                return Err(Early::Late(names(behind)));
             }
             thread::sleep(LOOK);
             Ok(())
@@ -148,11 +155,11 @@ fn wait(log: &EventLog, order: &[Vec<Stage>], timeout: Option<Duration>) -> Resu
                 thread::sleep(LOOK);
             }
             Err(Early::Log(error)) => return Err(error.into()),
-            Err(Early::Late) => {
-                return Err(Failure::Broken(
-                    "not caught up in time: `weir pipelines list` tells which stage is behind"
-                        .to_owned(),
-                ));
+            Err(Early::Late(behind)) => {
+                return Err(Failure::Broken(format!(
+                    "not caught up in time: {behind}; `weir pipelines list` tells how far, `/readyz` and the log of \
+                     the process what it waits for"
+                )));
             }
         }
     }

@@ -15,7 +15,7 @@ use weir_lifecycle::{Stop, health::Health, telemetry::Telemetry, trace};
 use weir_routing::Bogons;
 
 use crate::{
-    caught_up,
+    caught_up::{self, LOOK_AGAIN},
     cli::ReplayArguments,
     compose::{self, House, Site, Stores},
     export,
@@ -154,7 +154,7 @@ fn read_to_the_end(
         look(Duration::ZERO)?;
     }
     bar.set_message("read; waiting for the stages");
-    caught_up::wait(&house.log, order, look)?;
+    caught_up::wait(&house.log, order, |_| look(LOOK_AGAIN))?;
     bar.finish_and_clear();
     Ok(())
 }

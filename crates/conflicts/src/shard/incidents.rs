@@ -62,8 +62,8 @@ impl Shard {
         let keys: SmallVec<[Key; 4]> = self.open_keys(prefix);
         for key in keys {
             let opened = fresh.iter().find(|(new, _)| *new == key).map(|new| new.1);
-            let only = opened.is_none().then_some(slot);
-            let changed = self.witness(key, slot, only, ground, cause) | raised.contains(&key);
+            let all = opened.is_some();
+            let changed = self.witness(key, slot, all, ground, cause) | raised.contains(&key);
             self.settle(key, opened, changed, end, ground, cause, out);
         }
         self.note_gone(prefix, ground);

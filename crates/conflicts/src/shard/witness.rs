@@ -1,19 +1,18 @@
 //! Files the routes that an incident rests on as its evidence.
 
+use weir_events::time::SECOND_US;
 use weir_routing::rib::{Freshness, Slot};
 
 use super::{Cause, Ground, Shard, flapping::is_news};
 use crate::incident::{Evidence, Key};
 
-const SECOND_US: i64 = 1_000_000;
-
 impl Shard {
-    /// Files the matching routes that are not stale, all of them or those of one session. True when that is news.
+    /// Files the matching routes that are not stale, `all` of them or those of who speaks. True when that is news.
     pub(super) fn witness(
         &mut self,
         key: Key,
         speaker: Slot,
-        only: Option<Slot>,
+        all: bool,
         ground: Ground<'_>,
         cause: Cause<'_>,
     ) -> bool {
@@ -29,7 +28,7 @@ impl Shard {
         };
         let mut changed = false;
         for route in entry.routes.iter(&table.seats) {
-            if only.is_some_and(|slot| slot != route.slot)
+            if !(all || route.slot == speaker)
                 || peers.freshness(route.slot, route.generation) != Freshness::Fresh
                 || !table.is_of(key, route.path, ground.known)
             {

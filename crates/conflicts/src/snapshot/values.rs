@@ -247,17 +247,18 @@ pub(super) fn restless(from: &mut Reader<'_>) -> Read<Restless> {
 }
 
 pub(super) fn put_table(to: &mut Writer, table: &Table) {
-    let mut entries: Vec<(&Prefix, &Entry)> = table.entries.iter().collect();
-    entries.sort_unstable_by_key(|(prefix, _)| **prefix);
-    let mut numbers: FxHashMap<PathRef, u64> = FxHashMap::default();
-    let mut used = Vec::new();
     // Seats are nobody's business.
     let routes = |entry: &Entry| {
         let mut routes: Vec<Route> = entry.routes.iter(&table.seats).collect();
         routes.sort_unstable_by_key(|route| (route.slot, route.path_id));
         routes
     };
-    for route in entries.iter().flat_map(|(_, entry)| routes(entry)) {
+    let all = table.entries.iter();
+    let mut entries: Vec<_> = all.map(|(p, entry)| (p, entry, routes(entry))).collect();
+    entries.sort_unstable_by_key(|(prefix, ..)| **prefix);
+    let mut numbers: FxHashMap<PathRef, u64> = FxHashMap::default();
+    let mut used = Vec::new();
+    for route in entries.iter().flat_map(|(.., routes)| routes) {
         let next = u64::try_from(used.len()).unwrap_or(u64::MAX);
         numbers.entry(route.path).or_insert_with(|| {
             used.push(route.path);
@@ -270,12 +271,12 @@ pub(super) fn put_table(to: &mut Writer, table: &Table) {
         to.option(mark.only_to_customer, put_asn);
         put_path(to, table.paths.path(at).unwrap_or(&AsPath::default()));
     });
-    to.list(entries, |to, (prefix, entry)| {
+    to.list(entries, |to, (prefix, entry, routes)| {
         put_prefix(to, *prefix);
         for flag in [entry.lost, entry.judged, entry.watched] {
             to.flag(flag);
         }
-        to.list(routes(entry), |to, route| {
+        to.list(routes, |to, route| {
             to.unsigned(route.slot.0.into());
             to.unsigned(route.path_id.into());
             to.unsigned(route.generation.into());

@@ -417,8 +417,8 @@ impl Peers {
         slot
     }
 
-    /// The same slot, or a new one when there are no more generations for it: a route has one byte for its own. Those
-    /// who go down so often do not come up in between.
+    /// The same slot, or a new one when there are no more generations for it: a route has one byte for its own. An
+    /// OPEN gives a new slot anyway: this is for a peer that is down again and again and never sends one.
     fn successor(&mut self, slot: Slot, now: i64) -> Slot {
         let Some(session) = self.get_mut(slot) else {
             return slot;

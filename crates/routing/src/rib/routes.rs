@@ -4,6 +4,8 @@
 //! update is that of going to memory for one of them. So a session is the number of its seat ([`Seats`]), and since
 //! seats are dense and most peers tell of most prefixes, the seat says about where in the list a route stands.
 
+use weir_events::time::SECOND_US;
+
 use super::{
     paths::PathRef,
     peers::{Freshness, Peers, Slot},
@@ -12,8 +14,6 @@ use super::{
 
 /// Room for path ids is only taken where a route has one.
 const NO_PATH_ID: u32 = 0;
-
-const SECOND_US: i64 = 1_000_000;
 
 /// What one session says of one prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +61,14 @@ impl Kept {
         PathRef(u32::from_ne_bytes(self.path))
     }
 
-    fn event_time_us(&self) -> i64 {
-        i64::from(u32::from_ne_bytes(self.seconds)) * SECOND_US
+    fn route(&self, slot: Slot, path_id: u32) -> Route {
+        Route {
+            slot,
+            path_id,
+            generation: self.generation,
+            path: self.path(),
+            event_time_us: i64::from(u32::from_ne_bytes(self.seconds)) * SECOND_US,
+        }
     }
 }
 
@@ -130,22 +136,12 @@ impl Routes {
         self.path_ids.get(at).copied().unwrap_or(NO_PATH_ID)
     }
 
-    fn told(&self, at: usize, kept: &Kept, slot: Slot) -> Route {
-        Route {
-            slot,
-            path_id: self.path_id(at),
-            generation: kept.generation,
-            path: kept.path(),
-            event_time_us: kept.event_time_us(),
-        }
-    }
-
     /// The route of a session.
     #[inline]
     #[must_use]
     pub fn get(&self, slot: Slot, path_id: u32, seats: &Seats) -> Option<Route> {
         let at = self.find(seats.of(slot)?, path_id, seats).ok()?;
-        Some(self.told(at, self.kept.get(at)?, slot))
+        Some(self.kept.get(at)?.route(slot, path_id))
     }
 
     /// Puts a route in its place. A session without a seat takes one: see [`Seats::is_full_for`].
@@ -173,7 +169,7 @@ impl Routes {
                 if old.path() == new.path {
                     Announced::Refreshed
                 } else {
-                    Announced::Replaced(self.told(at, &old, new.slot))
+                    Announced::Replaced(old.route(new.slot, new.path_id))
                 }
             }
         }
@@ -197,7 +193,7 @@ impl Routes {
     pub fn withdraw(&mut self, slot: Slot, path_id: u32, seats: &mut Seats) -> Option<Route> {
         let seat = seats.of(slot)?;
         let at = self.find(seat, path_id, seats).ok()?;
-        let gone = self.told(at, self.kept.get(at)?, slot);
+        let gone = self.kept.get(at)?.route(slot, path_id);
         self.kept.remove(at);
         if !self.path_ids.is_empty() {
             self.path_ids.remove(at);
@@ -208,17 +204,25 @@ impl Routes {
 
     /// Takes away what has expired; the caller releases the paths.
     pub fn drop_expired(&mut self, peers: &Peers, seats: &mut Seats, mut gone: impl FnMut(Route)) {
-        let expired =
-            |route: &Route| peers.freshness(route.slot, route.generation) == Freshness::Expired;
-        if !self.iter(seats).any(|route| expired(&route)) {
-            return;
+        let before = self.kept.len();
+        let mut path_ids = std::mem::take(&mut self.path_ids).into_iter();
+        self.kept.retain(|kept| {
+            let path_id = path_ids.next();
+            let Some(slot) = seats.slot(kept.seat()) else {
+                return false;
+            };
+            let stays = peers.freshness(slot, kept.generation) != Freshness::Expired;
+            if stays {
+                self.path_ids.extend(path_id);
+            } else {
+                seats.leave(kept.seat());
+                gone(kept.route(slot, path_id.unwrap_or(NO_PATH_ID)));
+            }
+            stays
+        });
+        if self.kept.len() < before {
+            self.kept.shrink_to_fit();
         }
-        let all: Vec<Route> = self.iter(seats).collect();
-        for route in all.into_iter().filter(expired) {
-            self.withdraw(route.slot, route.path_id, seats);
-            gone(route);
-        }
-        self.kept.shrink_to_fit();
     }
 
     /// The first route of a session, stale or not.
@@ -228,7 +232,7 @@ impl Routes {
         let found = self.find(seat, NO_PATH_ID, seats);
         let at = found.unwrap_or_else(|at| at);
         let kept = self.kept.get(at).filter(|kept| kept.seat() == seat)?;
-        Some(self.told(at, kept, slot))
+        Some(kept.route(slot, self.path_id(at)))
     }
 
     /// True when the session has a route here, stale or not.
@@ -241,7 +245,7 @@ impl Routes {
     #[inline]
     pub fn iter<'a>(&'a self, seats: &'a Seats) -> impl Iterator<Item = Route> + Clone + 'a {
         let kept = self.kept.iter().enumerate();
-        kept.filter_map(|(at, kept)| Some(self.told(at, kept, seats.slot(kept.seat())?)))
+        kept.filter_map(|(at, kept)| Some(kept.route(seats.slot(kept.seat())?, self.path_id(at))))
     }
 
     /// True when there is none, not even an expired one.
@@ -249,18 +253,6 @@ impl Routes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()
-    }
-
-    /// How many, expired ones too.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.kept.len()
-    }
-
-    /// Bytes that its routes take, room to grow included.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.kept.capacity() * size_of::<Kept>() + self.path_ids.capacity() * size_of::<u32>()
     }
 }
 
@@ -356,6 +348,8 @@ mod tests {
         for slot in 0..1_000 {
             routes.announce(route(slot, 0, 1), &mut seats);
         }
-        assert!(routes.bytes() <= 1_000 * 11 * 9 / 8, "{}", routes.bytes());
+        let bytes = routes.kept.capacity() * size_of::<Kept>();
+        assert!(bytes <= 1_000 * 11 * 9 / 8, "{bytes}");
+        assert_eq!(routes.path_ids.capacity(), 0);
     }
 }
