@@ -57,8 +57,10 @@ pub struct Ris {
     /// The same in bytes.
     pub queue_bytes: usize,
     /// A websocket that says nothing for so long, in seconds, is closed. It is pinged twice in
-    /// that time, which every websocket answers by itself.
+    /// that time, which every websocket answers by itself. 2 s at least, a day at most.
     pub idle_seconds: u64,
+    /// The log is read for so long, in seconds, after the last client has left: one that connects again finds it so.
+    pub linger_seconds: u64,
 }
 
 impl Default for Ris {
@@ -71,6 +73,7 @@ impl Default for Ris {
             queue_frames: 16_384,
             queue_bytes: 8 * 1024 * 1024,
             idle_seconds: 60,
+            linger_seconds: 10,
         }
     }
 }

@@ -31,6 +31,9 @@ use crate::{
 
 const THREADS: usize = 2;
 
+/// After the stop, clients may take so long to read what they asked for: a part of the time that a service has to stop.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// What is served.
 #[derive(Clone)]
 pub struct Stores {
@@ -275,9 +278,16 @@ async fn listen(listener: TcpListener, router: axum::Router, ris: Ris, stop: Sto
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let served = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => {
-            axum::serve(listener, service)
-                .with_graceful_shutdown(async move { stop.wait_async().await })
-                .await
+            let stopped = stop.clone();
+            let serving = axum::serve(listener, service)
+                .with_graceful_shutdown(async move { stop.wait_async().await });
+            tokio::select! {
+                served = serving.into_future() => served,
+                () = too_late(stopped) => {
+                    tracing::warn!("clients that do not read what they asked for are cut");
+                    Ok(())
+                }
+            }
         }
         Err(error) => Err(error),
     };
@@ -286,6 +296,11 @@ async fn listen(listener: TcpListener, router: axum::Router, ris: Ris, stop: Sto
     }
     // A websocket is no request any more, and is not waited for above.
     ris.left().await;
+}
+
+async fn too_late(stop: Stop) {
+    stop.wait_async().await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 async fn listen_grpc(

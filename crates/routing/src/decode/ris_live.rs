@@ -208,10 +208,10 @@ pub fn decode(frame: &[u8]) -> Result<Frame<'_>, RisLiveError> {
     })
 }
 
-/// `rrc21` of `rrc21` or `rrc21.ripe.net`.
+/// `rrc21` of `rrc21` or `rrc21.ripe.net`; other names may have dots of their own.
 #[must_use]
 pub fn collector(host: &str) -> &str {
-    host.split('.').next().unwrap_or(host)
+    host.strip_suffix(".ripe.net").unwrap_or(host)
 }
 
 impl<'a> OtherFrame<'a> {

@@ -9,7 +9,7 @@ use super::{
     path::PathFilter,
     subscription::{PrefixFilter, Subscription},
 };
-use crate::{asn::Asn, prefix::Prefix};
+use crate::{asn::Asn, decode::ris_live::collector, prefix::Prefix};
 
 /// One frame of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,10 +214,8 @@ fn flag(map: &Map<String, Value>, key: &'static str) -> Result<Option<bool>, Req
     read(map, key, Value::as_bool, "true or false")
 }
 
-/// `rrc00` of `rrc00` or `rrc00.ripe.net`; other names may have dots of their own.
 fn host(value: &Value) -> Option<Box<str>> {
-    let name = value.as_str()?;
-    let name = name.strip_suffix(".ripe.net").unwrap_or(name);
+    let name = collector(value.as_str()?);
     (!name.is_empty()).then(|| name.into())
 }
 

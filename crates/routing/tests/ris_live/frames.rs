@@ -12,7 +12,7 @@ use weir_routing::{
     ris_live::{Options, Record, Request, Told, frame, request},
 };
 
-use crate::generated;
+use crate::generated::{self, COLLECTORS};
 
 fn record(message: &Message) -> Record<'_> {
     Record {
@@ -44,8 +44,12 @@ fn data(body: Body) -> Value {
 
 proptest! {
     #[test]
-    fn a_frame_comes_back_as_the_message_that_it_tells(message in generated::message()) {
-        let Some(line) = line(&message) else {
+    fn a_frame_comes_back_as_the_message_that_it_tells(
+        message in generated::message(),
+        collector in prop::sample::select(COLLECTORS.to_vec()),
+    ) {
+        let told = Told::of(Record { collector, ..record(&message) });
+        let Some(line) = told.map(|told| frame::message(&told)) else {
             let untold = match &message.body {
                 Body::EndOfRib => true,
                 Body::Update(update) => update.elements() == 0,
@@ -58,8 +62,9 @@ proptest! {
         let Frame::Message(back) = decode(line.as_bytes()).unwrap() else {
             panic!("{line}")
         };
-        prop_assert_eq!(back.collector.as_deref(), Some("rrc21"));
-        prop_assert_eq!(back.id.as_deref(), Some("rrc21-3-17"));
+        prop_assert_eq!(back.collector.as_deref(), Some(collector));
+        let id = format!("{collector}-3-17");
+        prop_assert_eq!(back.id.as_deref(), Some(id.as_str()));
         prop_assert_eq!(back.messages.as_slice(), [message]);
     }
 

@@ -9,8 +9,6 @@ use weir_lifecycle::Stop;
 
 use super::{Ris, desk::Reading};
 
-/// The log is read for so long after the last client has left: one that connects again finds it so.
-const LINGER: Duration = Duration::from_secs(10);
 /// Between two attempts to read a log that cannot be read.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -37,8 +35,10 @@ async fn attend(ris: &Ris, log: &EventLog) {
                     .desk
                     .send_modify(|desk| desk.reading = Reading::Now);
                 rest(ris).await;
-                // Its thread ends within a tenth of a second; nobody need wait for it.
-                tokio::task::spawn_blocking(move || drop(tail));
+                // Its thread ends within a tenth of a second. Beside the next one it would tell everything twice.
+                if tokio::task::spawn_blocking(move || drop(tail)).await.is_err() {
+                    tracing::error!("the reader of the RIS stream panicked");
+                }
             }
             Err(error) => {
                 if !failed {
@@ -67,11 +67,12 @@ async fn start(ris: Ris, log: EventLog) -> Result<Tail, LogError> {
 /// Returns once nobody has been here for a while; from then on who enters waits for a new tail.
 async fn rest(ris: &Ris) {
     let mut desk = ris.inner.desk.subscribe();
+    let linger = Duration::from_secs(ris.inner.config.linger_seconds);
     loop {
         if desk.wait_for(super::Desk::is_empty).await.is_err() {
             return;
         }
-        sleep(LINGER).await;
+        sleep(linger).await;
         let rests = ris.inner.desk.send_if_modified(|desk| {
             let rests = desk.is_empty();
             if rests {

@@ -24,6 +24,8 @@ use super::{
 };
 use crate::{app::App, problem::Problem};
 
+/// Seconds; the longest that a client may be silent.
+const DAY: u64 = 86_400;
 /// How long a client may take to close its side.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Lines between two flushes.
@@ -51,7 +53,7 @@ pub(crate) async fn socket(
         .max_message_size(limits.request_bytes.saturating_mul(CUT_AT))
         .max_frame_size(limits.request_bytes.saturating_mul(CUT_AT))
         .on_upgrade(move |socket| async move {
-            let idle = Duration::from_secs(limits.idle_seconds.max(2));
+            let idle = Duration::from_secs(limits.idle_seconds.clamp(2, DAY));
             session(socket, &seat, &app, idle).await;
         }))
 }
@@ -98,9 +100,9 @@ async fn listen(frames: &mut SplitStream<WebSocket>, seat: &Seat, app: &App, idl
                 client.ask(text.as_bytes(), || collectors(app));
             }
             Ok(Some(Ok(Message::Binary(_)))) => client.refuse("the frame is binary: want text"),
-            // The library answers pings; both only say that the client lives.
-            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
-            Ok(Some(Ok(Message::Close(_))) | None) => return,
+            // The library answers a ping and a close with the next read; all three only say that the client lives.
+            Ok(Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_)))) => {}
+            Ok(None) => return,
             Ok(Some(Err(error))) => {
                 closed("broken");
                 break format!("the frame cannot be read: {error}");

@@ -2,7 +2,7 @@
 //! that knows nothing of ours.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -317,19 +317,7 @@ fn a_client_that_reads_too_slowly_is_told_so_and_cut_off() {
     let mut weir = Weir::start(ris, Auth::default());
     let mut slow = weir.client();
     slow.subscribe(json!({}));
-    let prefixes: Vec<Prefix> = (0..2000_u32)
-        .map(|n| {
-            Prefix::new(
-                std::net::Ipv4Addr::from_bits(0x0a00_0000 + (n << 8)).into(),
-                24,
-            )
-        })
-        .collect::<Result<_, _>>()
-        .unwrap();
-    // Some 13 MB: more than the sockets on both sides take.
-    for _ in 0..400 {
-        weir.publish(1, update(prefixes.iter().copied()));
-    }
+    publish_much(&mut weir);
     weir.until_counted(r#"weir_ris_closed_total{reason="slow"}"#);
     let mut messages = 0;
     let last = loop {
@@ -351,6 +339,56 @@ fn a_client_that_reads_too_slowly_is_told_so_and_cut_off() {
     quick.subscribe(json!({"prefix": "198.51.100.0/24"}));
     weir.announce(1, &["198.51.100.0/24"]);
     assert_eq!(quick.next().unwrap()["data"]["id"], "rrc21-2-401");
+}
+
+/// What the tests of slow clients send: some 33 kB each, 13 MB in all, more than the sockets on both sides take.
+fn publish_much(weir: &mut Weir) {
+    let prefix = |n: u32| {
+        Prefix::new(
+            std::net::Ipv4Addr::from_bits(0x0a00_0000 + (n << 8)).into(),
+            24,
+        )
+    };
+    let prefixes: Vec<Prefix> = (0..2000).map(prefix).collect::<Result<_, _>>().unwrap();
+    for _ in 0..400 {
+        weir.publish(1, update(prefixes.iter().copied()));
+    }
+}
+
+#[test]
+fn a_client_of_the_lines_that_does_not_read_holds_up_no_stop() {
+    let mut weir = Weir::start(Ris::default(), Auth::default());
+    let mut stalled = std::net::TcpStream::connect(weir.address()).unwrap();
+    stalled
+        .write_all(b"GET /v1/stream/?format=json HTTP/1.1\r\nhost: weir\r\n\r\n")
+        .unwrap();
+    let mut answer = [0; 12];
+    stalled.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    publish_much(&mut weir);
+    weir.until_counted(r#"weir_ris_closed_total{reason="slow"}"#);
+    let running = weir.served.take().unwrap();
+    running.stop(Duration::from_secs(10)).unwrap();
+}
+
+#[test]
+fn a_close_is_answered_and_after_the_last_client_the_next_one_is_served_again() {
+    let ris = Ris {
+        linger_seconds: 0,
+        ..Ris::default()
+    };
+    let mut weir = Weir::start(ris, Auth::default());
+    for id in 1..=3 {
+        let mut client = weir.client();
+        client.subscribe(json!({}));
+        weir.announce(1, &["198.51.100.0/24"]);
+        assert_eq!(
+            client.next().unwrap()["data"]["id"],
+            format!("rrc21-2-{id}")
+        );
+        client.runtime.block_on(client.socket.close(None)).unwrap();
+        assert_eq!(client.next(), None, "no Close came back");
+    }
 }
 
 #[test]
