@@ -103,10 +103,16 @@ impl Knowledge {
         }
     }
 
+    /// The files that are named.
+    pub fn files(&self) -> impl Iterator<Item = (Kind, &PathBuf)> {
+        let of_kind = |kind| Some((kind, self.file(kind)?));
+        Kind::ALL.into_iter().filter_map(of_kind)
+    }
+
     /// True when any file is named.
     #[must_use]
     pub fn names_any(&self) -> bool {
-        Kind::ALL.into_iter().any(|kind| self.file(kind).is_some())
+        self.files().next().is_some()
     }
 }
 

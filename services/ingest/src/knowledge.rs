@@ -285,11 +285,15 @@ fn objects(config: &config::Config) -> Result<Objects, KnowledgeError> {
     Ok(Objects::prepare(&config.knowledge.store)?.of_stream(&config.stream))
 }
 
-/// Hashes of what a source with an end is to be judged by: others make another input.
+/// Hashes of what a source with an end is to be judged by, each with its kind: others make another input, and so does
+/// a file that is named as another kind.
 pub(crate) fn fingerprint(config: &config::Knowledge) -> Result<Vec<[u8; 32]>, KnowledgeError> {
     let files = File::all(config).into_iter();
     files
-        .map(|file| Ok(knowledge::hash(&file.content()?)))
+        .map(|file| {
+            let kind = file.kind.name().as_bytes();
+            Ok(knowledge::hash(&[kind, b"\n", &file.content()?].concat()))
+        })
         .collect()
 }
 

@@ -53,21 +53,14 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
     ] {
         *named = asked.clone().or(named.take());
     }
-    let knowledge: Vec<_> = [
-        &knowledge.vrps,
-        &knowledge.aspas,
-        &knowledge.relations,
-        &knowledge.organisations,
-    ]
-    .into_iter()
-    .flatten()
-    .cloned()
-    .collect();
     let tried = arguments.rules.as_deref();
     let tried = tried
         .map(|file| rules::lay(file, &mut settings))
         .transpose()?;
-    let own = rules::of_settings(&settings)?;
+    let own = match &tried {
+        Some(_) => None,
+        None => rules::of_settings(&settings)?,
+    };
     let rules = match &tried {
         Some(tried) => Rules::Tried(&tried.judged_by),
         None => Rules::of_settings(own.as_deref()),
@@ -76,7 +69,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         &arguments.data,
         &arguments.paths,
         &arguments.rib,
-        &knowledge,
+        &settings.ingest.knowledge,
         collector,
         rules,
     )

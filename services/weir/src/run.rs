@@ -190,7 +190,7 @@ fn kafka(arguments: &RunArguments, settings: &Settings) -> Choice {
         Source::Kafka(source) => source.clone(),
         _ => Kafka::default(),
     };
-    *source.kafka = settings.foreign_topics().clone();
+    *source.kafka = settings.kafka_table().clone();
     let cluster = source.cluster.as_deref();
     let topics = cluster.unwrap_or(&source.kafka).foreign_topics();
     Choice {
@@ -227,7 +227,8 @@ fn choose(arguments: &RunArguments, settings: &Settings) -> Result<Choice, Failu
             let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
             let own = rules::of_settings(settings)?;
             let rules = Rules::of_settings(own.as_deref());
-            let stream = Stream::of_replay(data, &paths, &[], &[], None, rules);
+            let stream =
+                Stream::of_replay(data, &paths, &[], &settings.ingest.knowledge, None, rules);
             let (stream, _) = stream.map_err(Failure::unusable)?;
             Ok(Choice {
                 why: format!("{} files", paths.len()),

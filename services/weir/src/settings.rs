@@ -46,8 +46,8 @@ impl Settings {
         self.has_kafka.then_some(&self.kafka)
     }
 
-    /// What the settings say of topics that others write, wherever the log is.
-    pub(crate) fn foreign_topics(&self) -> &LogConfig {
+    /// The table `[kafka]`, whether or not it names a broker.
+    pub(crate) fn kafka_table(&self) -> &LogConfig {
         &self.kafka
     }
 

@@ -9,6 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use weir_events::position::TopicEpoch;
+use weir_ingest::config::Knowledge;
 
 /// One stream: what it is called, where it lives.
 #[derive(Clone, Debug)]
@@ -40,12 +41,13 @@ struct Input {
     sha256: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Role {
     Updates,
     Rib,
-    Knowledge,
+    /// Of this kind: one file may be named as several.
+    Knowledge(String),
 }
 
 /// All that incidents are judged by, as text.
@@ -83,20 +85,19 @@ impl Stream {
         data: &Path,
         paths: &[PathBuf],
         ribs: &[PathBuf],
-        knowledge: &[PathBuf],
+        knowledge: &Knowledge,
         collector: Option<&str>,
         rules: Rules<'_>,
     ) -> io::Result<(Self, Memory)> {
         let mut inputs = Vec::new();
-        let roles = [
-            (Role::Updates, paths),
-            (Role::Rib, ribs),
-            (Role::Knowledge, knowledge),
-        ];
-        for (role, paths) in roles {
+        for (role, paths) in [(Role::Updates, paths), (Role::Rib, ribs)] {
             for path in paths {
-                describe(role, path, path, &mut inputs)?;
+                describe(&role, path, path, &mut inputs)?;
             }
+        }
+        for (kind, path) in knowledge.files() {
+            let role = Role::Knowledge(kind.name().to_owned());
+            describe(&role, path, path, &mut inputs)?;
         }
         inputs.sort_by(|a, b| (&a.name, &a.sha256).cmp(&(&b.name, &b.sha256)));
         let mut hash = Sha256::new();
@@ -156,7 +157,7 @@ impl Stream {
 
 /// Files of `path`, with their subfolders, under names relative to the parent of what was asked
 /// for, so that the same folder elsewhere is the same input.
-fn describe(role: Role, asked: &Path, path: &Path, inputs: &mut Vec<Input>) -> io::Result<()> {
+fn describe(role: &Role, asked: &Path, path: &Path, inputs: &mut Vec<Input>) -> io::Result<()> {
     let named =
         |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     if path.is_dir() {
@@ -172,7 +173,7 @@ fn describe(role: Role, asked: &Path, path: &Path, inputs: &mut Vec<Input>) -> i
         .strip_prefix(asked.parent().unwrap_or(Path::new("")))
         .unwrap_or(path);
     inputs.push(Input {
-        role,
+        role: role.clone(),
         name: name.display().to_string(),
         bytes,
         sha256: hex(&hash.finalize()),
@@ -194,7 +195,8 @@ mod tests {
 
     fn judged(paths: &[PathBuf], collector: Option<&str>, rules: Rules<'_>) -> String {
         let data = Path::new("data");
-        let (stream, _) = Stream::of_replay(data, paths, &[], &[], collector, rules).unwrap();
+        let none = Knowledge::default();
+        let (stream, _) = Stream::of_replay(data, paths, &[], &none, collector, rules).unwrap();
         stream.id
     }
 
@@ -216,6 +218,33 @@ mod tests {
         assert_ne!(by(Rules::OfSettings("K = 1")), by(Rules::Tried("K = 1")));
         fs::write(&paths[1], "three").unwrap();
         assert_ne!(first, id(&paths, None));
+    }
+
+    #[test]
+    fn a_file_that_is_named_as_other_knowledge_makes_another_stream() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
+        fs::write(&a, "one").unwrap();
+        fs::write(&b, "two").unwrap();
+        let id = |vrps: Option<&PathBuf>, aspas: Option<&PathBuf>| {
+            let knowledge = Knowledge {
+                vrps: vrps.cloned(),
+                aspas: aspas.cloned(),
+                ..Knowledge::default()
+            };
+            let data = Path::new("data");
+            let stream = Stream::of_replay(data, &[], &[], &knowledge, None, Rules::BuiltIn);
+            stream.unwrap().0.id
+        };
+        let ids = [
+            id(Some(&a), None),
+            id(None, Some(&a)),
+            id(Some(&a), Some(&a)),
+            id(Some(&a), Some(&b)),
+            id(Some(&b), Some(&a)),
+        ];
+        let different: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len(), "{ids:?}");
     }
 
     #[test]

@@ -191,6 +191,7 @@ impl Peers {
                 session.opened_us.get_or_insert(now);
                 // What it said before a gap ends with the table that comes now.
                 session.ends_below = session.generation;
+                self.end_earlier(old);
                 self.recount();
                 return None;
             }
@@ -205,9 +206,19 @@ impl Peers {
         if let Some(slots) = self.current.get_mut(&peer) {
             slots.retain(|slot| *slot != old);
         }
-        self.open(collector, peer, Some(now));
+        let new = self.open(collector, peer, Some(now));
+        self.end_earlier(new);
         self.recount();
         Some(old)
+    }
+
+    /// What earlier sessions of the peer said ends with the table of this one.
+    fn end_earlier(&mut self, slot: Slot) {
+        for earlier in self.earlier(slot) {
+            if let Some(session) = self.get_mut(earlier) {
+                session.ends_below = session.generation;
+            }
+        }
     }
 
     /// A session closed, or so it says. Gives its slot.

@@ -258,10 +258,12 @@ impl Routes {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
 
     use super::*;
-    use proptest::prelude::*;
+    use crate::{asn::Asn, update::Peer};
 
     fn route(slot: u32, path_id: u32, path: u32) -> Route {
         Route {
@@ -273,6 +275,20 @@ mod tests {
         }
     }
 
+    /// So many sessions, of which these are over.
+    fn sessions(count: u32, expired: &BTreeSet<u32>) -> Peers {
+        let mut peers = Peers::default();
+        for slot in 0..count {
+            let peer = Peer::new(std::net::Ipv4Addr::from_bits(slot).into(), Asn(64_500));
+            peers.heard("rrc00", peer, 0);
+            if expired.contains(&slot) {
+                peers.gap("rrc00", Some(peer), 0);
+            }
+        }
+        peers.expire(i64::MAX);
+        peers
+    }
+
     proptest! {
         #[test]
         fn two_prefixes_keep_what_a_plain_map_keeps(
@@ -280,6 +296,7 @@ mod tests {
                 (0..2_usize, 0_u32..40, 0_u32..3, prop::option::weighted(0.7, 0_u32..5)),
                 0..200,
             ),
+            expired in prop::collection::btree_set(0_u32..40, 0..10),
         ) {
             let mut seats = Seats::default();
             let mut routes = [Routes::default(), Routes::default()];
@@ -299,6 +316,17 @@ mod tests {
                     let gone = routes.withdraw(Slot(slot), path_id, &mut seats);
                     prop_assert_eq!(gone, model.remove(&key).map(|p| route(slot, path_id, p)));
                 }
+            }
+            let peers = sessions(40, &expired);
+            for (routes, model) in routes.iter_mut().zip(&mut model) {
+                let mut gone = Vec::new();
+                routes.drop_expired(&peers, &mut seats, |route| gone.push(route));
+                gone.sort_by_key(|route| (route.slot, route.path_id));
+                let is_over = |(slot, _): &(Slot, u32)| expired.contains(&slot.0);
+                let over = model.iter().filter(|(key, _)| is_over(key));
+                let over: Vec<_> = over.map(|((s, i), p)| route(s.0, *i, *p)).collect();
+                prop_assert_eq!(gone, over);
+                model.retain(|key, _| !is_over(key));
             }
             for (routes, model) in routes.iter().zip(&model) {
                 let mut kept: Vec<_> = routes.iter(&seats).collect();

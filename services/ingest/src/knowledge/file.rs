@@ -23,15 +23,14 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn all(config: &config::Knowledge) -> Vec<Self> {
-        let of_kind = |kind| {
-            config.file(kind).cloned().map(|path| Self {
-                kind,
-                path,
-                seen: None,
-                brought: Brought::default(),
-            })
-        };
-        Kind::ALL.into_iter().filter_map(of_kind).collect()
+        let files = config.files();
+        let files = files.map(|(kind, path)| Self {
+            kind,
+            path: path.clone(),
+            seen: None,
+            brought: Brought::default(),
+        });
+        files.collect()
     }
 
     /// The bytes of it, whatever they say.

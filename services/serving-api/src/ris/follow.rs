@@ -36,7 +36,10 @@ async fn attend(ris: &Ris, log: &EventLog) {
                     .send_modify(|desk| desk.reading = Reading::Now);
                 rest(ris).await;
                 // Its thread ends within a tenth of a second. Beside the next one it would tell everything twice.
-                if tokio::task::spawn_blocking(move || drop(tail)).await.is_err() {
+                if tokio::task::spawn_blocking(move || drop(tail))
+                    .await
+                    .is_err()
+                {
                     tracing::error!("the reader of the RIS stream panicked");
                 }
             }

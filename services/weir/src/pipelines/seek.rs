@@ -5,6 +5,7 @@
 use clap::Args;
 use weir_eventlog::{EventLog, admin};
 use weir_events::{time, topics};
+use weir_ingest::{Source, config::Kafka};
 use weir_metric_store::MetricStore;
 use weir_online_store::OnlineStore;
 use weir_record_store::BlockingRecordStore;
@@ -120,6 +121,17 @@ fn holder(settings: &Settings, group: &str) -> Result<Holder, Failure> {
     }
     if let Some(why) = with_state(group) {
         return Err(Failure::Unusable(format!("{group} {why}")));
+    }
+    if let Source::Kafka(Kafka {
+        cluster: Some(cluster),
+        ..
+    }) = &settings.ingest.source
+        && cluster.group_id == group
+    {
+        return Err(Failure::Unusable(format!(
+            "{group} reads the cluster of [ingest.source.cluster], where others may read too: move it there, with \
+             that cluster's own tools, while ingest is stopped"
+        )));
     }
     if let Some(kafka) = settings.kafka()
         && kafka.group_id == group

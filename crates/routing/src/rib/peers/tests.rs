@@ -117,3 +117,16 @@ fn a_peer_that_was_down_more_often_than_a_route_can_tell_goes_on_in_a_new_slot()
     assert_eq!(peers.freshness(slot, 255), Freshness::Expired);
     assert_eq!(peers.heard("rrc00", peer(), now + DOUBT_US), (next, 0));
 }
+
+#[test]
+fn the_next_table_ends_what_was_said_before_more_gaps_than_a_route_can_tell() {
+    let (mut peers, slot) = one();
+    for _ in 0..=u8::MAX {
+        peers.gap("rrc00", None, MINUTE);
+    }
+    let (next, _) = peers.heard("rrc00", peer(), MINUTE);
+    assert_eq!(peers.earlier(next).to_vec(), [slot]);
+    assert_eq!(peers.up("rrc00", peer(), 2 * MINUTE), Some(next));
+    assert_eq!(peers.end_of_rib("rrc00", peer()), [slot, next]);
+    assert_eq!(peers.freshness(slot, 255), Freshness::Expired);
+}
