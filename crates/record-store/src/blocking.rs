@@ -11,7 +11,7 @@ use weir_routing::prefix::Prefix;
 
 use crate::{
     Config, Cursor, Filter, IncidentRow, Page, PrefixMatch, RecordError, RecordStore, Recorded,
-    UpdateRow, incidents::Count, updates::Kept,
+    UpdateRow, incidents::Count, server::check_readable, updates::Kept,
 };
 
 /// [`RecordStore`] with an I/O thread of its own; each method waits. Cheap to clone, may be shared
@@ -41,13 +41,28 @@ impl BlockingRecordStore {
     /// # Errors
     /// As there, and when the I/O thread cannot start.
     pub fn connect(config: &Config) -> Result<Self, RecordError> {
+        Self::on_a_thread(RecordStore::connect(config))
+    }
+
+    /// As [`RecordStore::connect_to_read`], for tables of this version only.
+    ///
+    /// # Errors
+    /// As there, and `Absent`, `Older` or `Newer`.
+    pub fn connect_to_read(config: &Config) -> Result<Self, RecordError> {
+        check_readable(config)?;
+        Self::on_a_thread(RecordStore::connect_to_read(config))
+    }
+
+    fn on_a_thread(
+        connecting: impl Future<Output = Result<RecordStore, RecordError>>,
+    ) -> Result<Self, RecordError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("record-store")
             .enable_all()
             .build()
             .map_err(RecordError::Thread)?;
-        let store = runtime.block_on(RecordStore::connect(config))?;
+        let store = runtime.block_on(connecting)?;
         let handle = runtime.handle().clone();
         Ok(Self {
             store,

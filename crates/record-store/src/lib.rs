@@ -88,6 +88,21 @@ impl RecordStore {
         Ok(Self { backend })
     }
 
+    /// The store of `config` for who only reads: nothing is made, and no table is touched.
+    ///
+    /// # Errors
+    /// As [`RecordStore::connect`], and when the file is not there. Whether the tables are those of this version is not
+    /// looked at: see [`BlockingRecordStore::connect_to_read`].
+    pub async fn connect_to_read(config: &Config) -> Result<Self, RecordError> {
+        let backend = match config.url.strip_prefix("sqlite://") {
+            Some(path) => {
+                Backend::Sqlite(Arc::new(Sqlite::open_to_read(path.as_ref(), config).await?))
+            }
+            None => Backend::Postgres(Postgres::of(config)?),
+        };
+        Ok(Self { backend })
+    }
+
     /// The store at `url` for plain threads, with its own I/O thread.
     ///
     /// # Errors

@@ -46,24 +46,32 @@ pub(crate) struct Postgres {
     patience: Duration,
 }
 
+fn limit(ms: u64) -> Duration {
+    Duration::from_millis(ms.max(1))
+}
+
 impl Postgres {
     pub(crate) async fn connect(config: &Config) -> Result<Self, RecordError> {
-        let address = Arc::new(Address::of(config)?);
-        let limit = |ms: u64| Duration::from_millis(ms.max(1));
-        let pool = PgPoolOptions::new()
-            .max_connections(config.pool_size)
-            .acquire_timeout(limit(config.acquire_timeout_ms))
-            .connect_lazy_with(address.pooled(config.statement_timeout_ms));
-        let store = Self {
-            pool,
-            days: Arc::new(Days::new(config)),
-            patience: limit(config.acquire_timeout_ms) + limit(config.statement_timeout_ms) + GRACE,
-            address,
-        };
+        let store = Self::of(config)?;
         store
             .migrate_within(limit(config.connect_timeout_ms))
             .await?;
         Ok(store)
+    }
+
+    /// Connects when it is asked something, and makes no table.
+    pub(crate) fn of(config: &Config) -> Result<Self, RecordError> {
+        let address = Arc::new(Address::of(config)?);
+        let pool = PgPoolOptions::new()
+            .max_connections(config.pool_size)
+            .acquire_timeout(limit(config.acquire_timeout_ms))
+            .connect_lazy_with(address.pooled(config.statement_timeout_ms));
+        Ok(Self {
+            pool,
+            days: Arc::new(Days::new(config)),
+            patience: limit(config.acquire_timeout_ms) + limit(config.statement_timeout_ms) + GRACE,
+            address,
+        })
     }
 
     /// Brings the tables up to date; the last step.

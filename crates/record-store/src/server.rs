@@ -42,12 +42,12 @@ pub fn ask(config: &Config) -> Result<Option<Server>, RecordError> {
     })
 }
 
-/// Refuses a store that [`crate::RecordStore::connect`] would make, or whose tables it would change: for who only
-/// reads. Blocks: not inside an async task.
+/// Refuses a store that [`crate::RecordStore::connect`] would make, or whose tables it would change. Blocks: not inside
+/// an async task.
 ///
 /// # Errors
 /// As [`ask`], and `Absent`, `Older` or `Newer`.
-pub fn check_readable(config: &Config) -> Result<(), RecordError> {
+pub(crate) fn check_readable(config: &Config) -> Result<(), RecordError> {
     let place = without_login(&config.url);
     let Some(server) = ask(config)? else {
         return Err(RecordError::Absent { place });

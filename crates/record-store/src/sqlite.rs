@@ -38,37 +38,54 @@ pub(crate) struct Sqlite {
     retention_days: u32,
 }
 
+fn failed(path: &Path, source: sqlx::Error) -> RecordError {
+    RecordError::Open {
+        path: path.to_owned(),
+        source,
+    }
+}
+
 impl Sqlite {
     pub(crate) async fn open(path: &Path, config: &Config) -> Result<Self, RecordError> {
-        let failed = |source| RecordError::Open {
-            path: path.to_owned(),
-            source,
-        };
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| failed(error.into()))?;
+            std::fs::create_dir_all(folder).map_err(|error| failed(path, error.into()))?;
         }
         let options = SqliteConnectOptions::new()
-            .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(BUSY)
             .pragma("journal_size_limit", "67108864");
-        let writer = options.connect().await.map_err(failed)?;
+        let store = Self::of(path, config, options).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// A file that is there, for who reads: nothing is written to it.
+    pub(crate) async fn open_to_read(path: &Path, config: &Config) -> Result<Self, RecordError> {
+        let options = SqliteConnectOptions::new().read_only(true);
+        Self::of(path, config, options).await
+    }
+
+    async fn of(
+        path: &Path,
+        config: &Config,
+        options: SqliteConnectOptions,
+    ) -> Result<Self, RecordError> {
+        let options = options.filename(path).busy_timeout(BUSY);
+        let first = options.connect().await;
+        let writer = first.map_err(|source| failed(path, source))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(options.clone().create_if_missing(false));
-        let store = Self {
+        Ok(Self {
             writer: Arc::new(Mutex::new(Some(writer))),
             readers,
             options,
             place: path.display().to_string(),
             retention_days: config.update_retention_days,
-        };
-        store.migrate().await?;
-        Ok(store)
+        })
     }
 
     /// Brings the tables up to date; the last step.

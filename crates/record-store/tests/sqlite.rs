@@ -1,7 +1,9 @@
 //! The conformance cases on SQLite, and what only a file can do.
 
 use sqlx::{Connection, Executor, SqliteConnection};
-use weir_record_store::{Config, RecordError, RecordStore, conformance, server};
+use weir_record_store::{
+    BlockingRecordStore, Config, RecordError, RecordStore, conformance, server,
+};
 
 fn url(folder: &tempfile::TempDir) -> String {
     format!(
@@ -72,23 +74,33 @@ fn what_cannot_be_opened_is_named() {
     assert!(refused.to_string().contains("mysql"), "{refused}");
 }
 
+/// Reads all that there is.
+fn read(config: &Config) -> Result<(), RecordError> {
+    let store = BlockingRecordStore::connect_to_read(config)?;
+    let all = store.export_all(|_| Ok::<_, RecordError>(()));
+    store.close();
+    all
+}
+
 #[test]
 fn who_only_reads_neither_makes_a_file_nor_changes_its_tables() {
     let folder = tempfile::tempdir().unwrap();
     let config = Config::at(url(&folder));
-    let refused = server::check_readable(&config).unwrap_err();
+    let refused = read(&config).unwrap_err();
     assert!(matches!(refused, RecordError::Absent { .. }), "{refused}");
     assert!(!folder.path().join("deep").exists());
 
     RecordStore::blocking(&config.url).unwrap().close();
-    server::check_readable(&config).unwrap();
+    let before = std::fs::read(folder.path().join("deep/incidents.db")).unwrap();
+    read(&config).unwrap();
+    assert!(std::fs::read(folder.path().join("deep/incidents.db")).unwrap() == before);
     let wanted = server::ask(&config).unwrap().unwrap().wanted_schema_version;
     set_steps(
         &config.url,
         "DELETE FROM _sqlx_migrations WHERE version > 1",
     )
     .unwrap();
-    match server::check_readable(&config).unwrap_err() {
+    match read(&config).unwrap_err() {
         RecordError::Older {
             version: 1,
             wanted: last,
@@ -97,7 +109,7 @@ fn who_only_reads_neither_makes_a_file_nor_changes_its_tables() {
         other => panic!("{other}"),
     }
     set_steps(&config.url, "UPDATE _sqlx_migrations SET version = 999").unwrap();
-    let refused = server::check_readable(&config).unwrap_err();
+    let refused = read(&config).unwrap_err();
     assert!(
         matches!(refused, RecordError::Newer { version: 999, .. }),
         "{refused}"

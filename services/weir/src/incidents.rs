@@ -13,7 +13,6 @@ use clap::{Args, Subcommand};
 use weir_record_store::{
     BlockingRecordStore, Config,
     diff::{Comparison, Difference, Report, Sketch, Sketcher},
-    server,
 };
 
 use crate::{progress::Failure, site::SiteArguments};
@@ -151,8 +150,7 @@ fn rows(
     sketcher: &mut Sketcher,
     mut visit: impl FnMut(Sketch) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    server::check_readable(config)?;
-    let store = BlockingRecordStore::connect(config)?;
+    let store = BlockingRecordStore::connect_to_read(config)?;
     let read = store.export_all(|row| {
         let sketch = sketcher.row(row);
         visit(sketch.map_err(|error| Failure::broken(error).of(&row.id))?)

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use weir_record_store::{
-    Config,
+    Config, RecordStore,
     server::{self, Server},
 };
 
@@ -64,5 +64,29 @@ async fn asking_makes_nothing_and_tells_version_clock_tables_and_rights_that_are
     sql.execute(AssertSqlSafe(standby)).await.unwrap();
     sql.close().await.unwrap();
     assert!(ask(database.config()).await.lacks[0].contains("read-only"));
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn who_only_reads_changes_nothing_where_nothing_may_be_changed() {
+    let Some(database) = Database::make().await else {
+        return;
+    };
+    database.store().await.close().await;
+    let mut sql = database.sql().await;
+    let (name,): (String,) = sqlx::query_as("SELECT current_database()::text")
+        .fetch_one(&mut sql)
+        .await
+        .unwrap();
+    let frozen = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    sql.execute(AssertSqlSafe(frozen)).await.unwrap();
+    sql.close().await.unwrap();
+    let refused = RecordStore::connect(&database.config()).await.unwrap_err();
+    assert!(format!("{refused:?}").contains("read-only"), "{refused:?}");
+    let store = RecordStore::connect_to_read(&database.config())
+        .await
+        .unwrap();
+    assert!(store.counts().await.unwrap().is_empty());
+    store.close().await;
     database.drop().await;
 }
