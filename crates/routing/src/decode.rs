@@ -6,4 +6,5 @@ pub mod bmp;
 pub mod json;
 pub mod mrt;
 mod octets;
+pub mod openbmp;
 pub mod ris_live;

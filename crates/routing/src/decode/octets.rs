@@ -96,6 +96,10 @@ impl<'a> Octets<'a> {
         Ok(u64::from_be_bytes(self.array(what)?))
     }
 
+    pub(crate) fn u128(&mut self, what: &'static str) -> Result<u128, CutShort> {
+        Ok(u128::from_be_bytes(self.array(what)?))
+    }
+
     pub(crate) fn ipv4(&mut self, what: &'static str) -> Result<Ipv4Addr, CutShort> {
         Ok(Ipv4Addr::from(self.array::<4>(what)?))
     }

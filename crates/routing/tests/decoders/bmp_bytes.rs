@@ -1,4 +1,5 @@
-//! A small writer of BMP (RFC 7854) for tests, beside that of MRT, whose BGP it takes.
+//! A small writer of BMP (RFC 7854), and of OpenBMP's records around it, for tests; beside that of MRT, whose BGP it
+//! takes.
 
 #![allow(dead_code, reason = "three test programs use it, each a part")]
 
@@ -124,4 +125,38 @@ pub(crate) fn reach_paths(hop: &str, prefixes: &[&str], path_id: Option<u32>) ->
         14,
         &[&head[..], &hop, &[0], &nlri(prefixes, path_id)].concat(),
     )
+}
+
+/// A record of OpenBMP (header 1.7) around a message that came at this second and a quarter from a router at this address
+/// in this group.
+pub(crate) fn openbmp(group: &str, router: &str, second: u32, message: &[u8]) -> Vec<u8> {
+    let flags = if router.contains(':') { 0xc0 } else { 0x80 };
+    let mut address = octets(router);
+    address.resize(16, 0);
+    let text = |text: &str| {
+        let length = u16::try_from(text.len()).unwrap();
+        [&length.to_be_bytes()[..], text.as_bytes()].concat()
+    };
+    let fields = [
+        vec![flags, 12],
+        second.to_be_bytes().to_vec(),
+        250_000_u32.to_be_bytes().to_vec(),
+        vec![1; 16],
+        text("bmp1.example"),
+        vec![2; 16],
+        address,
+        text(group),
+        1_u32.to_be_bytes().to_vec(),
+    ]
+    .concat();
+    let header = u16::try_from(fields.len() + 12).unwrap();
+    let length = u32::try_from(message.len()).unwrap();
+    [
+        b"OBMP\x01\x07",
+        &header.to_be_bytes()[..],
+        &length.to_be_bytes(),
+        &fields,
+        message,
+    ]
+    .concat()
 }

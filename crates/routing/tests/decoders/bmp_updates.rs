@@ -1,7 +1,7 @@
 //! BMP: how the OPENs of a session decide about its UPDATEs, and what is wrong with some.
 
 use rstest::rstest;
-use weir_routing::decode::bmp::Family;
+use weir_routing::decode::bmp::{Family, Session};
 
 use crate::{bmp::*, bmp_bytes::*, mrt_bytes::*};
 
@@ -25,6 +25,21 @@ fn one_peer_up_for_each_family_makes_one_session() {
         shown(routes(0, &update, &both)),
         ["-198.51.100.0/24#7 -2001:db8:1::/48#8"]
     );
+}
+
+#[test]
+fn an_assumed_session_has_the_family_of_its_peer_and_no_path_identifiers() {
+    for (peer, families) in [("192.0.2.1", [true, false]), ("2001:db8::1", [false, true])] {
+        let assumed = Session::assumed(peer.parse().unwrap());
+        assert_eq!(Family::ALL.map(|family| assumed.has(family)), families);
+        let both = [attribute(
+            15,
+            &[&[0, 2, 1][..], &nlri(&[P6], None)].concat(),
+        )];
+        let update = update(&nlri(&[P4], None), &both, &[]);
+        let withdrawn = ["-198.51.100.0/24 -2001:db8:1::/48"];
+        assert_eq!(shown(routes(0, &update, &assumed)), withdrawn);
+    }
 }
 
 #[test]

@@ -12,5 +12,6 @@ mod bmp_updates;
 mod json;
 mod mrt;
 mod mrt_bytes;
+mod openbmp;
 mod ris_live;
 mod wire;

@@ -26,7 +26,7 @@ use weir_routing::{
         bmp::{self, BmpMessage, Session},
         json,
         mrt::Records,
-        ris_live,
+        openbmp, ris_live,
     },
     ris_live::{Filters, Record, Request, Told, frame, request},
     wire,
@@ -275,6 +275,22 @@ fn bmp_never_panics_and_always_ends() {
             }
         }
         assert!(most > 0);
+    });
+}
+
+#[test]
+fn openbmp_never_panics() {
+    let routers = ["192.0.2.250", "2001:db8::250"].into_iter().cycle();
+    let corpus: Vec<Vec<u8>> = bmp_session()
+        .iter()
+        .zip(routers)
+        .map(|(message, router)| bmp_bytes::openbmp("route-views.example", router, 10, message))
+        .collect();
+    fuzz(&corpus, |bytes| {
+        if let Ok(frame) = openbmp::decode(bytes) {
+            assert!(bytes.ends_with(frame.message));
+            let _ = bmp::decode(frame.message);
+        }
     });
 }
 

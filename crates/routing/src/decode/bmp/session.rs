@@ -1,5 +1,7 @@
 //! How the UPDATEs of a session are written: what both OPENs of its Peer Up agree on.
 
+use std::net::IpAddr;
+
 use bgpkit_parser::models::{
     Afi, BgpOpenMessage, CapabilityValue, ParamValue, Safi, capabilities::BgpCapabilityType,
 };
@@ -42,6 +44,16 @@ impl Session {
             add_path_in: both(&|f| has(&received, f, SENDS) && has(&sent, f, RECEIVES)),
             add_path_out: both(&|f| has(&sent, f, SENDS) && has(&received, f, RECEIVES)),
             add_path_any: both(&|f| (sent.add_path[f] | received.add_path[f]) != 0),
+        }
+    }
+
+    /// That of a peer at this address whose OPENs nobody heard: its own family, and no path identifiers. Whether an
+    /// UPDATE has some cannot be seen in it.
+    #[must_use]
+    pub fn assumed(peer: IpAddr) -> Self {
+        Self {
+            families: [peer.is_ipv4(), peer.is_ipv6()],
+            ..Self::default()
         }
     }
 
