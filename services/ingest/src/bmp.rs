@@ -1,16 +1,17 @@
 //! BMP: routers connect to us and tell what they hear of their neighbours (RFC 7854).
 //!
 //! A task per connection cuts messages out of the stream (`sockets`) and the thread of ingest reads
-//! and publishes them (`routers`), as the vantage points that they come from (`peers`). Between
+//! and publishes them (`routers`, `router`), as the vantage points that they come from (`peers`). Between
 //! them wait no more bytes than there is room for: when the log is slow, sockets are not read, and
 //! TCP makes the routers wait. A router that sends anything else than BMP is disconnected.
 //!
 //! BMP knows no login. Off loopback only listed addresses may connect, so what stands between here
 //! and the routers must not let others speak for them.
 
-mod meters;
-mod names;
+pub(crate) mod meters;
+pub(crate) mod names;
 mod peers;
+pub(crate) mod router;
 mod routers;
 mod sockets;
 

@@ -124,7 +124,7 @@ pub enum Source {
     RisLive(RisLive),
     /// Routers that connect to us and speak BMP (RFC 7854).
     Bmp(Bmp),
-    /// Kafka topics of JSON that others write.
+    /// Kafka topics that others write: JSON, or BMP messages in records of OpenBMP.
     Kafka(Kafka),
     /// Files and folders, merged in order of event time, read once.
     Files(Files),
@@ -293,7 +293,7 @@ pub struct Kafka {
     /// here; absent = `[kafka]`. Its `topics`, `group_id` and `auto_offset_reset` say what is read.
     #[serde(skip_serializing)]
     pub cluster: Option<Box<LogConfig>>,
-    /// Collectors that records may name, and topics that stand for one; records of more are dead
+    /// Collectors that records may name, routers of OpenBMP, and topics that stand for one; records of more are dead
     /// letters.
     pub max_collectors: usize,
     /// The table `[kafka]`; set by who composes ingest.

@@ -1,4 +1,5 @@
-//! Kafka topics of JSON that others write (`weir_routing::decode::json` has its three shapes).
+//! Kafka topics that others write: JSON (`weir_routing::decode::json` has its three shapes), and BMP messages behind the
+//! header of OpenBMP, as RouteViews has them (`openbmp`). Each record shows by its first octets what it is.
 //!
 //! Delivery is at least once: positions are committed to the group only when everything that was
 //! made of what stands below them is in the log. After a crash the rest is read again, by a writer
@@ -13,6 +14,7 @@
 
 mod collectors;
 mod commits;
+mod openbmp;
 
 use std::time::Duration;
 

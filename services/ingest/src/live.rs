@@ -6,6 +6,7 @@ use weir_events::{
     time::{SECOND_US, now_us},
     v1::{self, control::Kind},
 };
+use weir_routing::Peer;
 
 use crate::{
     run::{Context, RunError},
@@ -63,9 +64,28 @@ pub(crate) fn gap(
     lost: u64,
     reason: &str,
 ) -> Result<(), RunError> {
+    say_gap(writer, outlet, (None, lost), reason)
+}
+
+/// Says that nobody knows how many updates of one peer were lost.
+pub(crate) fn gap_of(
+    writer: &mut Writer,
+    outlet: &mut Outlet,
+    peer: Peer,
+    reason: &str,
+) -> Result<(), RunError> {
+    say_gap(writer, outlet, (Some(peer), 0), reason)
+}
+
+fn say_gap(
+    writer: &mut Writer,
+    outlet: &mut Outlet,
+    (peer, lost): (Option<Peer>, u64),
+    reason: &str,
+) -> Result<(), RunError> {
     let now = now_us();
     let gap = Kind::Gap(v1::Gap {
-        peer: None,
+        peer: peer.map(Into::into),
         lost,
         reason: reason.to_owned(),
     });

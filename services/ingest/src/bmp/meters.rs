@@ -1,4 +1,4 @@
-//! The metrics of the BMP source, found once and held.
+//! The metrics of BMP, found once and held.
 
 use metrics::{Counter, Gauge};
 use weir_routing::decode::bmp::BmpMessage;
@@ -16,20 +16,20 @@ const KINDS: [&str; 8] = [
     "unknown",
 ];
 
-pub(super) struct Meters {
+pub(crate) struct Meters {
     messages: Vec<(&'static str, Counter)>,
     left: Vec<(Reason, Counter)>,
     routers: Gauge,
     /// Connections that are over.
-    pub(super) lost: Counter,
+    pub(crate) lost: Counter,
     /// Peers whose table did not end in time.
-    pub(super) late: Counter,
+    pub(crate) late: Counter,
     /// Messages with a time after their receipt.
-    pub(super) ahead: Counter,
+    pub(crate) ahead: Counter,
 }
 
 impl Meters {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let kinds = KINDS.into_iter();
         let reasons = Reason::ALL.into_iter();
         Self {
@@ -53,7 +53,7 @@ impl Meters {
         }
     }
 
-    pub(super) fn message(&self, message: &BmpMessage<'_>) {
+    pub(crate) fn message(&self, message: &BmpMessage<'_>) {
         let name = message.name();
         if let Some((_, counter)) = self.messages.iter().find(|(kind, _)| *kind == name) {
             counter.increment(1);
@@ -66,7 +66,7 @@ impl Meters {
         }
     }
 
-    pub(super) fn routers(&self, connected: usize) {
+    pub(crate) fn routers(&self, connected: usize) {
         self.routers
             .set(u32::try_from(connected).unwrap_or(u32::MAX));
     }

@@ -52,12 +52,17 @@ impl Names {
         if let Some(Some(name)) = self.listed.get(&address) {
             return name.clone();
         }
-        let told = system.map(clean).filter(|name| !name.is_empty());
-        format!(
-            "bmp-{}",
-            told.unwrap_or_else(|| clean(&address.to_string()))
-        )
+        own(address, system)
     }
+}
+
+/// The collector of a router that nobody has given a name: as it calls itself, else by its address.
+pub(crate) fn own(address: IpAddr, system: Option<&str>) -> String {
+    let told = system.map(clean).filter(|name| !name.is_empty());
+    format!(
+        "bmp-{}",
+        told.unwrap_or_else(|| clean(&address.to_string()))
+    )
 }
 
 /// A name as a collector may have it; empty when nothing of it is left.

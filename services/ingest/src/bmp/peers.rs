@@ -109,8 +109,11 @@ pub(super) struct Peers {
 
 struct State {
     session: Session,
-    /// When the session began, and its ports: what tells two sessions of one peer apart.
-    since: (Option<i64>, u16, u16),
+    /// When the session began, and its ports: what tells two sessions of one peer apart. Nobody knows of one that is
+    /// assumed.
+    since: Option<(Option<i64>, u16, u16)>,
+    /// When its last message was heard.
+    heard_us: i64,
     /// Adj-RIB-In or Loc-RIB; Adj-RIB-Out.
     voices: [Option<Voice>; 2],
 }
@@ -176,8 +179,9 @@ impl Peers {
         now_us: i64,
     ) -> Result<Said, Reason> {
         let key = self.admits(header)?;
-        let since = (header.time_us, up.local_port, up.remote_port);
+        let since = Some((header.time_us, up.local_port, up.remote_port));
         if let Some(state) = self.states.get_mut(&key) {
+            state.heard_us = state.heard_us.max(now_us);
             if header.kind == PeerKind::LocRib || since == state.since {
                 state.session = state.session.and(up.session);
                 return Ok(Said::new());
@@ -186,11 +190,7 @@ impl Peers {
             return Err(Reason::TooMany);
         }
         self.forget(&key);
-        let address = match header.kind {
-            PeerKind::LocRib if header.bgp_id.is_unspecified() => self.router,
-            PeerKind::LocRib => header.bgp_id.into(),
-            _ => header.address,
-        };
+        let address = self.address(header);
         let mut said = Said::new();
         let heard = self.voice(key, false, Peer::new(address, header.asn), now_us);
         if let Some(voice) = &heard {
@@ -210,6 +210,7 @@ impl Peers {
         let state = State {
             session: up.session,
             since,
+            heard_us: now_us,
             voices: [heard, sent],
         };
         self.states.insert(key, state);
@@ -217,6 +218,60 @@ impl Peers {
             return Err(Reason::SamePeer);
         }
         Ok(said)
+    }
+
+    /// Opens the session of a peer that was never seen up, when a router is heard from somewhere in the middle. That says
+    /// nothing: who hears its routes opens it too, while a session that goes on must not look like a new one. The
+    /// beginning of its table was missed, so neither this table nor a later one seeds.
+    pub(super) fn assume(&mut self, header: &PeerHeader, now_us: i64) -> Result<(), Reason> {
+        let key = self.admits(header)?;
+        if self.states.contains_key(&key) {
+            return Ok(());
+        }
+        if self.states.len() >= MOST_PEERS {
+            return Err(Reason::TooMany);
+        }
+        let peer = Peer::new(self.address(header), header.asn);
+        if self.seeds {
+            self.seeded.insert(peer);
+        }
+        let voice = self.voice(key, false, peer, now_us);
+        let refused = voice.is_none();
+        let state = State {
+            session: Session::assumed(peer.address),
+            since: None,
+            heard_us: now_us,
+            voices: [voice, None],
+        };
+        self.states.insert(key, state);
+        if refused {
+            return Err(Reason::SamePeer);
+        }
+        Ok(())
+    }
+
+    /// The router was not heard for a while up to this time: forgets the peers that have said nothing since, and names
+    /// them in order.
+    pub(super) fn interrupted(&mut self, until_us: i64) -> Vec<Peer> {
+        let states = self.states.iter();
+        let silent = states.filter(|(_, state)| state.heard_us < until_us);
+        let keys: Vec<Key> = silent.map(|(key, _)| *key).collect();
+        let states = keys.iter().filter_map(|key| self.forget(key));
+        let mut peers: Vec<Peer> = states
+            .flat_map(|state| state.voices.into_iter().flatten())
+            .map(|voice| voice.peer)
+            .collect();
+        peers.sort_unstable();
+        peers
+    }
+
+    /// What a peer is called by: its address, or for a Loc-RIB that of the router.
+    fn address(&self, header: &PeerHeader) -> IpAddr {
+        match header.kind {
+            PeerKind::LocRib if header.bgp_id.is_unspecified() => self.router,
+            PeerKind::LocRib => header.bgp_id.into(),
+            _ => header.address,
+        }
     }
 
     /// A vantage point, unless another one speaks as the same peer.
@@ -276,6 +331,7 @@ impl Peers {
         let Some(state) = self.states.get_mut(&key) else {
             return Heard::NotTaken(Reason::NoPeerUp);
         };
+        state.heard_us = state.heard_us.max(now_us);
         let is_out = matches!(header.view, View::AdjRibOutPre | View::AdjRibOutPost);
         let Some(voice) = &mut state.voices[usize::from(is_out)] else {
             let unasked = is_out && !self.rules.adj_rib_out;
@@ -292,6 +348,13 @@ impl Peers {
             Ok(routes) => routes,
             Err(error) => return Heard::Undecodable(error),
         };
+        if state.since.is_none() && routes.updates.iter().any(has_path_ids) {
+            let peer = header.to_string();
+            let reason = "a default route twice, which is path identifiers (RFC 7911) read as \
+                          routes: no Peer Up of its session was heard"
+                .to_owned();
+            return Heard::Undecodable(BmpError::Update { peer, reason });
+        }
         if routes.updates.is_empty() && routes.end_of_rib.is_none() {
             return Heard::NotTaken(Reason::Family);
         }
@@ -410,6 +473,20 @@ impl Voice {
             said.push((self.peer, Body::EndOfRib));
         }
     }
+}
+
+/// True when routes must be path identifiers in truth: those below 65536 begin with two octets that read as 0.0.0.0/0 or
+/// ::/0 each, and nobody names a prefix twice.
+fn has_path_ids(update: &Update) -> bool {
+    let defaults = |list: &[Nlri], is_ipv4| {
+        let prefixes = list.iter().map(|nlri| nlri.prefix);
+        prefixes
+            .filter(|prefix| prefix.is_ipv4() == is_ipv4 && prefix.length() == 0)
+            .count()
+    };
+    [&update.announced, &update.withdrawn]
+        .into_iter()
+        .any(|list| defaults(list, true) > 1 || defaults(list, false) > 1)
 }
 
 /// What the peer said, and what the router says.

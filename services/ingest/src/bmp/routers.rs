@@ -2,21 +2,18 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
-use weir_routing::{
-    Message,
-    decode::bmp::{self, BmpMessage, Initiation, PeerHeader},
-};
+use weir_routing::decode::bmp::{self, BmpMessage, Initiation};
 
 use super::{
     meters::Meters,
     names::Names,
-    peers::{Heard, Peers, Reason, Rules, Said},
+    peers::Rules,
+    router::{Desk, Router},
     sockets::Word,
 };
 use crate::{
-    clamp,
     config::Bmp,
     live::{self, Clock},
     run::{Context, RunError},
@@ -53,10 +50,8 @@ struct Connection {
     close: Arc<Notify>,
     /// Known once the router has said who it is.
     collector: Option<String>,
-    peers: Peers,
+    router: Router,
     messages: u64,
-    /// What the log of the process has been told of it.
-    told: FxHashSet<&'static str>,
 }
 
 impl<'a> Routers<'a> {
@@ -86,14 +81,12 @@ impl<'a> Routers<'a> {
                 close,
             } => {
                 self.outlet.stats.connections += 1;
-                let peers = Peers::new(self.rules.clone(), address);
                 let new = Connection {
                     address,
                     close,
                     collector: None,
-                    peers,
+                    router: Router::connected(self.rules.clone(), address),
                     messages: 0,
-                    told: FxHashSet::default(),
                 };
                 self.connections.insert(connection, new);
                 Ok(())
@@ -140,48 +133,24 @@ impl<'a> Routers<'a> {
                 }
             };
         }
-        match message {
-            BmpMessage::PeerUp(header, up) => {
-                let said = connection.peers.up(&header, &up, received_us);
-                self.say_or_leave(id, &header, said, received_us)
-            }
-            BmpMessage::PeerDown(header, down) => {
-                let said = connection.peers.down(&header, down);
-                self.say_or_leave(id, &header, said, received_us)
-            }
-            BmpMessage::RouteMonitoring(header, raw) => {
-                match connection.peers.routes(&header, &raw, received_us) {
-                    Heard::Said { said, late } => {
-                        if let Some(peer) = late {
-                            self.meters.late.increment(1);
-                            let collector = connection.collector.as_deref();
-                            tracing::warn!(
-                                collector,
-                                %peer,
-                                "the table of this peer has not ended in time: from now on its routes count as news"
-                            );
-                        }
-                        self.say(id, &header, said, received_us)
-                    }
-                    Heard::NotTaken(reason) => {
-                        self.leave(id, &header, reason);
-                        Ok(())
-                    }
-                    Heard::Undecodable(error) => {
-                        self.dead_letter(id, bytes, &error.to_string(), received_us)
-                    }
-                }
-            }
-            BmpMessage::Termination(told) => {
-                let texts = told.texts.join("; ");
-                let reason = format!("the router ends it: {} {texts}", told.words());
-                self.close(id, reason.trim_end(), None)
-            }
-            // They are counted.
-            BmpMessage::Initiation(_)
-            | BmpMessage::Statistics(..)
-            | BmpMessage::RouteMirroring(..)
-            | BmpMessage::Unknown { .. } => Ok(()),
+        if let BmpMessage::Termination(told) = message {
+            let texts = told.texts.join("; ");
+            let reason = format!("the router ends it: {} {texts}", told.words());
+            return self.close(id, reason.trim_end(), None);
+        }
+        let collector = connection.collector.as_deref();
+        let Some(live) = collector.and_then(|name| self.writers.get_mut(name)) else {
+            return Ok(());
+        };
+        let mut desk = Desk {
+            writer: &mut live.writer,
+            outlet: &mut self.outlet,
+            meters: &self.meters,
+            received_us,
+        };
+        match connection.router.hear(&message, received_us, &mut desk)? {
+            Some(error) => self.dead_letter(id, bytes, &error.to_string(), received_us),
+            None => Ok(()),
         }
     }
 
@@ -214,84 +183,13 @@ impl<'a> Routers<'a> {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.collector = Some(collector.clone());
             if !writer.is_in_its_first_life() {
-                connection.peers.seed_no_more();
+                connection.router.seed_no_more();
             }
         }
         let router = Some((address, id));
         self.writers.insert(collector, Live { writer, router });
         self.show();
         Ok(())
-    }
-
-    fn say_or_leave(
-        &mut self,
-        id: u64,
-        header: &PeerHeader,
-        said: Result<Said, Reason>,
-        received_us: i64,
-    ) -> Result<(), RunError> {
-        match said {
-            Ok(said) => self.say(id, header, said, received_us),
-            Err(reason) => {
-                self.leave(id, header, reason);
-                Ok(())
-            }
-        }
-    }
-
-    fn say(
-        &mut self,
-        id: u64,
-        header: &PeerHeader,
-        said: Said,
-        received_us: i64,
-    ) -> Result<(), RunError> {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return Ok(());
-        };
-        let collector = connection.collector.as_deref().unwrap_or(UNKNOWN);
-        let Some(live) = self.writers.get_mut(collector) else {
-            return Ok(());
-        };
-        let told = header.time_us.unwrap_or(received_us);
-        let mut event_time_us = told;
-        if !clamp::live_admits(told, received_us) {
-            event_time_us = received_us;
-            self.meters.ahead.increment(1);
-            if connection.told.insert("clock") {
-                tracing::warn!(
-                    collector,
-                    ahead_s = (told - received_us) / 1_000_000,
-                    "the clock of this router is ahead: its messages get the time of their receipt"
-                );
-            }
-        }
-        for (peer, body) in said {
-            let message = Message {
-                event_time_us,
-                peer,
-                body,
-            };
-            live.writer
-                .message(&mut self.outlet, &message, received_us)?;
-        }
-        Ok(())
-    }
-
-    /// Counts a message of a peer that is not taken; each reason is named once per connection.
-    fn leave(&mut self, id: u64, header: &PeerHeader, reason: Reason) {
-        self.meters.left(reason);
-        if let Some(connection) = self.connections.get_mut(&id)
-            && connection.told.insert(reason.name())
-        {
-            tracing::info!(
-                collector = connection.collector.as_deref(),
-                peer = %header,
-                view = header.view.name(),
-                reason = reason.name(),
-                "messages like this one are not taken"
-            );
-        }
     }
 
     fn dead_letter(

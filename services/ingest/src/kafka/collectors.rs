@@ -8,9 +8,14 @@ use weir_events::{
     time::{now_us, rfc3339},
     topics::BGP_MESSAGES,
 };
-use weir_routing::decode::json::{self, Decoded};
+use weir_routing::decode::{
+    json::{self, Decoded},
+    openbmp,
+};
 
+use super::openbmp::{Routers, Told};
 use crate::{
+    bmp::{meters::Meters, router::Desk},
     clamp,
     live::{self, Clock},
     run::{Context, RunError},
@@ -36,6 +41,8 @@ pub(super) struct Collectors<'a> {
     outlet: Outlet,
     dead_letters: DeadLetters,
     writers: BTreeMap<String, Writer>,
+    routers: Routers,
+    meters: Meters,
     most: usize,
     /// Records were passed over: an earlier life of a writer has missed something.
     missed: bool,
@@ -62,6 +69,8 @@ impl<'a> Collectors<'a> {
             outlet: Outlet::new(context.publisher.clone()),
             dead_letters: dead_letters.kept_with(&BGP_MESSAGES),
             writers: BTreeMap::new(),
+            routers: Routers::new(),
+            meters: Meters::new(),
             most,
             missed: false,
             records: BTreeMap::new(),
@@ -119,6 +128,9 @@ impl<'a> Collectors<'a> {
             );
             return self.dead_letter(origin, "too-large", &error);
         }
+        if openbmp::is_frame(payload) {
+            return self.frame(origin);
+        }
         let updates = match json::decode(payload) {
             Ok(updates) => updates,
             Err(error) => return self.dead_letter(origin, "undecodable", &error.to_string()),
@@ -157,21 +169,55 @@ impl<'a> Collectors<'a> {
                 name => name,
             },
         };
-        if !self.writers.contains_key(collector) {
-            if self.writers.len() >= self.most {
-                let error = format!(
-                    "{collector} would be collector {}: max_collectors of [ingest.source] is {}",
-                    self.writers.len() + 1,
-                    self.most
-                );
-                return self.dead_letter(origin, "collector", &error);
-            }
-            self.begin(collector)?;
+        if let Some(error) = self.enter(collector)? {
+            return self.dead_letter(origin, "collector", &error);
         }
         if let Some(writer) = self.writers.get_mut(collector) {
             writer.message(&mut self.outlet, message, received_us)?;
         }
         Ok(())
+    }
+
+    /// A BMP message that OpenBMP has written.
+    fn frame(&mut self, origin: Origin<'_>) -> Result<(), RunError> {
+        let read = Told::read(origin.record.payload);
+        let named = read.and_then(|told| Ok((told.collector()?, told)));
+        let (collector, told) = match named {
+            Ok(named) => named,
+            Err((class, error)) => return self.dead_letter(origin, class, &error),
+        };
+        if let Some(error) = self.enter(&collector)? {
+            return self.dead_letter(origin, "collector", &error);
+        }
+        let Some(writer) = self.writers.get_mut(collector.as_ref()) else {
+            return Ok(());
+        };
+        let desk = Desk {
+            writer,
+            outlet: &mut self.outlet,
+            meters: &self.meters,
+            received_us: origin.received_us,
+        };
+        match self.routers.hear(&collector, &told, desk)? {
+            Some((class, error)) => self.dead_letter(origin, class, &error),
+            None => Ok(()),
+        }
+    }
+
+    /// Sees that the collector has a writer, or says why it can have none.
+    fn enter(&mut self, collector: &str) -> Result<Option<String>, RunError> {
+        if self.writers.contains_key(collector) {
+            return Ok(None);
+        }
+        if self.writers.len() >= self.most {
+            return Ok(Some(format!(
+                "{collector} would be collector {}: max_collectors of [ingest.source] is {}",
+                self.writers.len() + 1,
+                self.most
+            )));
+        }
+        self.begin(collector)?;
+        Ok(None)
     }
 
     /// A writer in a new life. What its last life had not committed is read again, so nothing is

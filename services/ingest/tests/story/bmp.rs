@@ -15,8 +15,8 @@ use crate::{
     support::{Content, DEADLINE, Sandbox, until},
 };
 
-const P: &str = "198.51.100.0/24";
-const Q: &str = "203.0.113.0/24";
+pub(crate) const P: &str = "198.51.100.0/24";
+pub(crate) const Q: &str = "203.0.113.0/24";
 
 fn start(sandbox: &Sandbox, change: impl FnOnce(&mut Config, &mut Bmp)) -> Running {
     let mut bmp = Bmp {
@@ -36,32 +36,31 @@ fn router(address: SocketAddr, messages: &[Vec<u8>]) -> TcpStream {
     stream
 }
 
-fn initiation(name: &str) -> Vec<u8> {
+pub(crate) fn initiation(name: &str) -> Vec<u8> {
     bmp(INITIATION, &tlv(2, name.as_bytes()))
 }
 
-fn up() -> Vec<u8> {
+pub(crate) fn up() -> Vec<u8> {
     let (sent, received) = (usual_open(64_511), usual_open(64_496));
     peer_up(&usual_peer(0), &sent, &received, &[])
 }
 
-fn announce(prefixes: &[&str]) -> Vec<u8> {
+pub(crate) fn announce(prefixes: &[&str]) -> Vec<u8> {
     let update = update(&[], &usual(&[64_496], true), &nlri(prefixes, None));
     monitoring(&usual_peer(0), &update)
 }
 
-fn withdraw(prefix: &str) -> Vec<u8> {
+pub(crate) fn withdraw(prefix: &str) -> Vec<u8> {
     monitoring(&usual_peer(0), &update(&nlri(&[prefix], None), &[], &[]))
 }
 
 /// The ends of both tables.
-fn ends() -> Vec<u8> {
+pub(crate) fn ends() -> [Vec<u8>; 2] {
     let both = [update(&[], &[], &[]), update(&[], &[unreach(1, &[])], &[])];
     both.map(|update| monitoring(&usual_peer(0), &update))
-        .concat()
 }
 
-fn down() -> Vec<u8> {
+pub(crate) fn down() -> Vec<u8> {
     let why = message(3, &[6, 2]);
     bmp(PEER_DOWN, &[&usual_peer(0)[..], &[1], &why].concat())
 }
@@ -77,7 +76,7 @@ fn closed(mut stream: TcpStream) {
 }
 
 /// Names of the controls of one life of a collector, in order; Ticks left out.
-fn controls(content: &Content, collector: &str, epoch: u64) -> Vec<String> {
+pub(crate) fn controls(content: &Content, collector: &str, epoch: u64) -> Vec<String> {
     let all = content.controls();
     let ours = all
         .iter()
@@ -97,7 +96,7 @@ fn controls(content: &Content, collector: &str, epoch: u64) -> Vec<String> {
 }
 
 /// Routes of a collector in the order of its writer: epoch, announced, withdrawn, of a dump.
-fn routes(content: &Content, collector: &str) -> Vec<(u64, usize, usize, bool)> {
+pub(crate) fn routes(content: &Content, collector: &str) -> Vec<(u64, usize, usize, bool)> {
     let mut found: Vec<_> = content
         .updates
         .iter()
@@ -126,7 +125,7 @@ fn a_router_dumps_its_table_goes_on_is_lost_and_comes_back() {
         up(),
         announce(&[P]),
         announce(&[Q]),
-        ends(),
+        ends().concat(),
         announce(&[P]),
         withdraw(Q),
         down(),

@@ -18,7 +18,7 @@ const TOPIC: &str = "ripe-ris-updates";
 const OTHER: &str = "lab-updates";
 const FOLDER: &str = "WEIR_TEST_KAFKA_VICTIM_FOLDER";
 
-fn make(log: &EventLog, name: &str, partitions: u32) {
+pub(crate) fn make(log: &EventLog, name: &str, partitions: u32) {
     let topic = Desired {
         name: name.to_owned(),
         partitions,
@@ -31,17 +31,17 @@ fn make(log: &EventLog, name: &str, partitions: u32) {
 }
 
 /// Others write these, each to the partition that stands before it.
-fn write(log: &EventLog, topic: &str, records: &[(u32, String)]) {
+pub(crate) fn write(log: &EventLog, topic: &str, records: &[(u32, impl AsRef<[u8]>)]) {
     let publisher = Publisher::connect(log, PublisherOptions::default()).unwrap();
     for (partition, record) in records {
         publisher
-            .publish_encoded(topic, *partition, b"", record.as_bytes(), 0)
+            .publish_encoded(topic, *partition, b"", record.as_ref(), 0)
             .unwrap();
     }
     publisher.flush(DEADLINE).unwrap();
 }
 
-fn ris(host: &str, prefix: &str) -> String {
+pub(crate) fn ris(host: &str, prefix: &str) -> String {
     format!(
         r#"{{"type":"ris_message","data":{{"timestamp":1609480200.5,"peer":"192.0.2.1","peer_asn":"64496","id":"x","host":"{host}.ripe.net","type":"UPDATE","path":[64496,64498],"origin":"IGP","announcements":[{{"next_hop":"192.0.2.1","prefixes":["{prefix}"]}}]}}}}"#
     )
@@ -59,7 +59,7 @@ fn flat(prefix: &str) -> String {
     )
 }
 
-fn source(topics: &[&str]) -> Kafka {
+pub(crate) fn source(topics: &[&str]) -> Kafka {
     Kafka {
         kafka: Box::new(LogConfig {
             topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
@@ -73,7 +73,7 @@ fn source(topics: &[&str]) -> Kafka {
     }
 }
 
-fn start(sandbox: &Sandbox, source: Kafka) -> Running {
+pub(crate) fn start(sandbox: &Sandbox, source: Kafka) -> Running {
     let config = Config {
         source: Source::Kafka(source),
         ..Config::default()
@@ -82,7 +82,7 @@ fn start(sandbox: &Sandbox, source: Kafka) -> Running {
 }
 
 /// What the group has committed in a topic, summed over its partitions.
-fn committed(log: &EventLog, name: &'static str, partitions: u32) -> i64 {
+pub(crate) fn committed(log: &EventLog, name: &'static str, partitions: u32) -> i64 {
     let topic = Topic {
         name,
         partitions,
@@ -112,7 +112,7 @@ fn routes(content: &Content) -> Vec<(String, u64, usize, usize)> {
         .collect()
 }
 
-fn gaps(content: &Content) -> usize {
+pub(crate) fn gaps(content: &Content) -> usize {
     let controls = content.controls();
     controls
         .iter()

@@ -17,6 +17,8 @@ mod live;
 #[path = "../../../../crates/routing/tests/decoders/mrt_bytes.rs"]
 mod mrt_bytes;
 #[cfg(test)]
+mod openbmp;
+#[cfg(test)]
 mod real;
 #[cfg(test)]
 mod replay;

@@ -327,6 +327,92 @@ fn a_peer_that_is_not_up_says_nothing() {
     assert!(peers.speakers.is_empty());
 }
 
+/// As [`hear`], of a router that is heard from somewhere in the middle.
+fn overhear(peers: &mut Peers, message: &[u8]) -> Vec<String> {
+    if let BmpMessage::PeerDown(header, _) | BmpMessage::RouteMonitoring(header, _) =
+        bmp::decode(message).unwrap()
+        && let Err(reason) = peers.assume(&header, 0)
+    {
+        return vec![reason.name().to_owned()];
+    }
+    hear(peers, message)
+}
+
+#[test]
+fn an_assumed_session_says_nothing_of_itself_and_does_not_seed() {
+    let mut peers = peers();
+    let peer = usual_peer(0);
+    let news = ["192.0.2.1:64496 +198.51.100.0/24 news"];
+    assert_eq!(overhear(&mut peers, &announce(&peer, &[P])), news);
+    // Its own family is all that is waited for.
+    let [end4, end6] = ends(&peer);
+    assert_eq!(overhear(&mut peers, &end6), [""; 0]);
+    let end = ["192.0.2.1:64496 EndOfRib"];
+    assert_eq!(overhear(&mut peers, &end4), end);
+    // A session that was seen to begin is another one; its table is not the first.
+    let opens = overhear(&mut peers, &up(&peer, 64_496));
+    assert_eq!(opens.len(), 2, "{opens:?}");
+    assert_eq!(overhear(&mut peers, &announce(&peer, &[P])), news);
+    let down = bmp(PEER_DOWN, &[&peer[..], &[4]].concat());
+    for _ in 0..2 {
+        assert_eq!(overhear(&mut peers, &down), ["192.0.2.1:64496 Idle"]);
+    }
+    assert!(peers.states.is_empty() && peers.speakers.is_empty());
+}
+
+#[test]
+fn path_identifiers_of_an_assumed_session_are_no_default_routes() {
+    let mut peers = peers();
+    let offer = |asn| open(asn, &[unicast(1), four_octet(asn), add_path(&[(1, 1, 3)])]);
+    let with_paths = update(&[], &usual(&[64_496], true), &nlri(&["0.0.0.0/0"], Some(7)));
+    let message = monitoring(&usual_peer(0), &with_paths);
+    let said = overhear(&mut peers, &message).concat();
+    assert!(
+        said.contains("no Peer Up of its session was heard"),
+        "{said}"
+    );
+    let up = peer_up(&usual_peer(0), &offer(64_511), &offer(64_496), &[]);
+    assert_eq!(overhear(&mut peers, &up).len(), 2);
+    let routes = ["192.0.2.1:64496 +0.0.0.0/0 news"];
+    assert_eq!(overhear(&mut peers, &message), routes);
+    // One default route is one.
+    let mut peers = self::peers();
+    let default = announce(&usual_peer(0), &["0.0.0.0/0", P]);
+    let routes = ["192.0.2.1:64496 +0.0.0.0/0 +198.51.100.0/24 news"];
+    assert_eq!(overhear(&mut peers, &default), routes);
+}
+
+#[test]
+fn who_is_not_taken_has_no_assumed_session_either() {
+    let mut peers = peers();
+    let vrf = header(1, 0, 7, "192.0.2.1", 64_496);
+    let nobody = header(0, 0, 0, "0.0.0.0", 0);
+    assert_eq!(overhear(&mut peers, &announce(&vrf, &[P])), ["instance"]);
+    assert_eq!(
+        overhear(&mut peers, &announce(&nobody, &[P])),
+        ["no-address"]
+    );
+    assert!(peers.states.is_empty());
+}
+
+#[test]
+fn an_interruption_forgets_who_has_said_nothing_since() {
+    let mut peers = peers();
+    for (address, heard_us) in [("192.0.2.3", 5), ("192.0.2.2", 20), ("192.0.2.1", 9)] {
+        let message = up(&header(0, 0, 0, address, 64_496), 64_496);
+        hear_at(&mut peers, &message, heard_us);
+    }
+    hear_at(&mut peers, &announce(&usual_peer(0), &[P]), 10);
+    let silent = peers.interrupted(10);
+    let names: Vec<String> = silent.iter().map(ToString::to_string).collect();
+    assert_eq!(names, ["192.0.2.3:64496"]);
+    assert_eq!(peers.interrupted(100).len(), 2);
+    assert_eq!(
+        (peers.states.len(), peers.speakers.len(), peers.dumped),
+        (0, 0, 0)
+    );
+}
+
 #[test]
 fn other_families_and_broken_updates_are_told_apart() {
     let mut peers = with_peer();
@@ -372,6 +458,7 @@ mod in_any_order {
         fn the_books_are_right(
             order in prop::collection::vec((any::<prop::sample::Index>(), 0..BOUND_US), 0..60),
             adj_rib_out in any::<bool>(),
+            assumes in any::<bool>(),
         ) {
             let messages = messages();
             let mut peers = peers();
@@ -379,7 +466,13 @@ mod in_any_order {
             let mut now_us = 0;
             for (which, pause) in order {
                 now_us += pause;
-                for said in hear_at(&mut peers, &messages[which.index(messages.len())], now_us) {
+                let message = &messages[which.index(messages.len())];
+                if let BmpMessage::RouteMonitoring(header, _) = bmp::decode(message).unwrap()
+                    && assumes
+                {
+                    let _ = peers.assume(&header, now_us);
+                }
+                for said in hear_at(&mut peers, message, now_us) {
                     prop_assert!(!(said.ends_with("rib") && said.contains(" -")));
                 }
                 let voices = || peers.states.values().flat_map(|state| state.voices.iter().flatten());
