@@ -109,8 +109,8 @@ pub(crate) struct RunArguments {
     /// Where gRPC listens, under the same rule.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     pub(crate) grpc: SocketAddr,
-    /// `ris-live`, `bmp` (routers connect, as `[ingest.source]` says), `kafka` (JSON that others write
-    /// to `KAFKA_TOPICS`), `scenario`, or files and folders. Default: ris-live when it answers within 3 s,
+    /// `ris-live`, `bmp` (routers connect, as `[ingest.source]` says), `kafka` (JSON or OpenBMP that
+    /// others write to `KAFKA_TOPICS`), `scenario`, or files and folders. Default: ris-live when it answers within 3 s,
     /// else the scenario.
     #[arg(long, value_name = "SOURCE", num_args = 1..)]
     pub(crate) source: Vec<String>,
