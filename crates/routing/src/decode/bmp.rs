@@ -12,7 +12,7 @@ mod session;
 use smallvec::SmallVec;
 
 pub use self::{
-    messages::{Counter, Down, Initiation, Mirrored, PeerUp, RawUpdate, Statistics, Termination},
+    messages::{Down, Initiation, PeerUp, RawUpdate, Termination},
     peer::{PeerHeader, PeerKind, View},
     session::Session,
 };
@@ -92,10 +92,10 @@ pub enum BmpMessage<'a> {
     PeerDown(PeerHeader, Down),
     /// Routes of one view of a peer, to be read with its [`Session`].
     RouteMonitoring(PeerHeader, RawUpdate<'a>),
-    /// Counters of a peer.
-    Statistics(PeerHeader, Statistics),
-    /// Messages as they were on the wire.
-    RouteMirroring(PeerHeader, Mirrored),
+    /// Counters of a peer (RFC 7854, 4.8), which are not read: nothing depends on them.
+    Statistics(PeerHeader),
+    /// Messages as they were on the wire (4.7), which are not read either.
+    RouteMirroring(PeerHeader),
     /// Of a type, or of a type of peer, that did not exist when this was written.
     Unknown {
         /// Type of the message.

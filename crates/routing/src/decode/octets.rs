@@ -53,11 +53,6 @@ impl<'a> Octets<'a> {
         std::mem::take(&mut self.rest)
     }
 
-    /// Looks at what is left.
-    pub(crate) fn left(&self) -> &'a [u8] {
-        self.rest
-    }
-
     pub(crate) fn take(&mut self, what: &'static str, count: usize) -> Result<&'a [u8], CutShort> {
         match self.rest.split_at_checked(count) {
             Some((taken, rest)) => {

@@ -23,10 +23,8 @@ use crate::{
 
 /// A text longer than this is cut.
 const MOST_TEXT: usize = 1024;
-/// Of texts, and of counters, no more are kept.
+/// Of texts, no more are kept.
 const MOST_KEPT: usize = 256;
-/// The last type of counter that is known (RFC 8671, 6.2).
-const LAST_COUNTER: u16 = 17;
 const OPEN: u8 = 1;
 const NOTIFICATION: u8 = 3;
 
@@ -109,39 +107,6 @@ pub enum Down {
     LocalClosed,
     /// Any other.
     Unknown(u8),
-}
-
-/// One counter (RFC 7854, 4.8; RFC 8671, 6.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counter {
-    /// What is counted, by IANA's number.
-    pub kind: u16,
-    /// Address family and subsequent one, where it is of one.
-    pub family: Option<(u16, u8)>,
-    /// Its value since the session began, or now for a number of routes.
-    pub value: u64,
-}
-
-/// What a router counts of one peer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Those of a known type, at most 256.
-    pub counters: Vec<Counter>,
-    /// Those of an unknown type or length, and further ones.
-    pub unknown: u32,
-}
-
-/// Messages of a peer as they were on the wire (RFC 7854, 4.7). They are counted, not read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mirrored {
-    /// Messages.
-    pub messages: u32,
-    /// The router could not mirror all of them.
-    pub lost: bool,
-    /// One of them was malformed, and withdrawn.
-    pub errored: bool,
-    /// Pieces of information of a type that is not known.
-    pub unknown: u32,
 }
 
 /// An UPDATE that waits for the [`Session`] which says how it is written. What some routers put
@@ -231,10 +196,10 @@ pub(super) fn of_peer(
 ) -> Result<BmpMessage<'_>, Failed> {
     Ok(match kind {
         0 => BmpMessage::RouteMonitoring(peer, RawUpdate(octets.rest())),
-        1 => BmpMessage::Statistics(peer, statistics(octets)?),
+        1 => BmpMessage::Statistics(peer),
         2 => BmpMessage::PeerDown(peer, down(octets)?),
         3 => BmpMessage::PeerUp(peer, Box::new(peer_up(&peer, octets)?)),
-        _ => BmpMessage::RouteMirroring(peer, mirrored(octets)?),
+        _ => BmpMessage::RouteMirroring(peer),
     })
 }
 
@@ -309,51 +274,6 @@ fn notification(mut octets: Octets<'_>) -> Result<Notification, Failed> {
             message.len()
         ))),
     }
-}
-
-fn statistics(mut octets: Octets<'_>) -> Result<Statistics, CutShort> {
-    let count = octets.u32("number of counters")?;
-    let mut told = Statistics::default();
-    for _ in 0..count {
-        let (kind, mut value) = {
-            let (kind, value) = information(&mut octets)?;
-            (kind, Octets::new(value))
-        };
-        let family = if value.left().len() == 11 {
-            Some((value.u16("address family")?, value.u8("subsequent one")?))
-        } else {
-            None
-        };
-        let value = match value.left().len() {
-            4 => Some(u64::from(value.u32("counter")?)),
-            8 => Some(value.u64("counter")?),
-            _ => None,
-        };
-        match value {
-            Some(value) if kind <= LAST_COUNTER && told.counters.len() < MOST_KEPT => {
-                told.counters.push(Counter {
-                    kind,
-                    family,
-                    value,
-                });
-            }
-            _ => told.unknown += 1,
-        }
-    }
-    Ok(told)
-}
-
-fn mirrored(mut octets: Octets<'_>) -> Result<Mirrored, CutShort> {
-    let mut told = Mirrored::default();
-    while !octets.is_empty() {
-        match information(&mut octets)? {
-            (0, _) => told.messages += 1,
-            (1, [0, 0]) => told.errored = true,
-            (1, [0, 1]) => told.lost = true,
-            _ => told.unknown += 1,
-        }
-    }
-    Ok(told)
 }
 
 /// A piece of information: its type and value.
