@@ -220,6 +220,10 @@ impl LogConfig {
             group_id: settings.group_id.clone(),
             session_timeout_ms: settings.session_timeout_ms,
             heartbeat_interval_ms: settings.heartbeat_interval_ms,
+            max_poll_interval_ms: settings.max_poll_interval_ms,
+            group_instance_id: settings.group_instance_id.clone(),
+            fetch_min_bytes: settings.fetch_min_bytes,
+            fetch_max_bytes: settings.fetch_max_bytes,
             ..self.clone()
         }
     }

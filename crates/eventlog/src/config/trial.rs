@@ -170,3 +170,29 @@ fn secrets_are_kept_and_do_not_print() {
     let kept = config.sasl_password.as_ref().unwrap();
     assert_eq!(kept.expose_secret(), "top-secret");
 }
+
+#[test]
+fn who_reads_on_the_cluster_of_the_log_reads_as_the_settings_say() {
+    let log = from(&[("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")]).unwrap();
+    let settings = LogConfig {
+        bootstrap_servers: "127.0.0.1:2".to_owned(),
+        auto_offset_reset: OffsetReset::Error,
+        enable_auto_commit: true,
+        auto_commit_interval_ms: 7,
+        topics: vec!["theirs".to_owned()],
+        group_id: "ours".to_owned(),
+        group_instance_id: Some("one".to_owned()),
+        session_timeout_ms: Some(60_000),
+        heartbeat_interval_ms: Some(1_000),
+        max_poll_interval_ms: 600_000,
+        fetch_min_bytes: 2,
+        fetch_max_bytes: 2_000_000,
+        ..LogConfig::default()
+    };
+    let expected = LogConfig {
+        bootstrap_servers: "127.0.0.1:1".to_owned(),
+        ..settings.clone()
+    };
+    let reading = log.reading_as(&settings);
+    assert_eq!(format!("{reading:?}"), format!("{expected:?}"));
+}
