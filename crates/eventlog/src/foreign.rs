@@ -198,12 +198,20 @@ impl ForeignReader {
     /// answered. A restart goes on from there.
     ///
     /// # Errors
-    /// When the broker refuses, or does not answer who waits. The next commit carries it again.
+    /// When the broker refuses, or does not answer who waits. The next commit carries it again. Who does not wait is
+    /// told of a refusal by [`Self::holds_commits`].
     pub fn commit(&self, positions: &Positions, wait: bool) -> Result<(), LogError> {
         if positions.assignment != self.assignment {
             return Ok(());
         }
         self.member.commit(&positions.next, wait)
+    }
+
+    /// A commit was refused, or held back after one that was: what was said to be committed may not be. Committing it
+    /// again is due until this is false.
+    #[must_use]
+    pub fn holds_commits(&self) -> bool {
+        self.member.holds_commits()
     }
 
     /// Records between where it stands and the end, as of about a second ago, by partition.

@@ -12,7 +12,7 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// True of the complaint about a commit of a member that the group has moved on without: in a rebalance
 /// nothing is wrong with commits, and the next one is not held back.
-pub(crate) fn is_of_membership(message: &str) -> bool {
+fn is_of_membership(message: &str) -> bool {
     const NAMES: [&str; 4] = [
         "group generation id is not valid",
         "Unknown member",
@@ -44,8 +44,14 @@ impl Default for Commits {
 }
 
 impl Commits {
+    /// What the client logs may be shown. That it has given up on a commit it tells in no other way, and again and
+    /// again: the first is enough.
+    pub(crate) fn lets_pass(&self, facility: &str, message: &str) -> bool {
+        facility != "COMMITFAIL" || is_of_membership(message) || self.refused(Instant::now())
+    }
+
     /// The brokers have refused one; true when that is new.
-    pub(crate) fn refused(&self, now: Instant) -> bool {
+    fn refused(&self, now: Instant) -> bool {
         let mut pace = self.0.lock();
         if pace.held_until.is_some() {
             return false;
@@ -96,6 +102,18 @@ mod tests {
             "Broker: Disk error when trying to access log file on disk"
         ));
         assert!(!told("Local: Timed out"));
+    }
+
+    #[test]
+    fn of_refusals_only_the_first_is_shown_and_everything_else_is() {
+        let commits = Commits::default();
+        assert!(commits.lets_pass("FAIL", "Disk error"));
+        assert!(commits.lets_pass("COMMITFAIL", "Broker: Unknown member"));
+        assert!(!commits.are_held());
+        assert!(commits.lets_pass("COMMITFAIL", "Disk error"));
+        assert!(commits.are_held());
+        assert!(!commits.lets_pass("COMMITFAIL", "Disk error"));
+        assert!(commits.lets_pass("FAIL", "Disk error"));
     }
 
     #[test]

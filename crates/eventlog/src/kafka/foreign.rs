@@ -17,13 +17,7 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 
-use super::{
-    Voice,
-    commits::{self, Commits},
-    failed,
-    group::borrowed,
-    reader_config, refused, signed,
-};
+use super::{Voice, commits::Commits, failed, group::borrowed, reader_config, refused, signed};
 use crate::{
     LogConfig, LogError,
     foreign::{Heard, Place},
@@ -55,14 +49,9 @@ struct Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // Commits that fail come again and again; the first tells it.
-        if facility == "COMMITFAIL"
-            && !commits::is_of_membership(message)
-            && !self.commits.refused(Instant::now())
-        {
-            return;
+        if self.commits.lets_pass(facility, message) {
+            self.voice.log(level, facility, message);
         }
-        self.voice.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -266,6 +255,11 @@ impl ForeignMember {
         self.consumer
             .unassign()
             .map_err(|error| failed("unassign the topics of others", &error))
+    }
+
+    /// Brokers have refused a commit, or one was held back after that.
+    pub(crate) fn holds_commits(&self) -> bool {
+        self.consumer.context().commits.are_held()
     }
 
     /// Commits positions; `wait` = until the broker has answered.

@@ -22,11 +22,7 @@ use rdkafka::{
 };
 use weir_events::topics::Topic;
 
-use super::{
-    REQUEST, Voice,
-    commits::{self, Commits},
-    failed, reader_config, refused, signed, trouble_of,
-};
+use super::{REQUEST, Voice, commits::Commits, failed, reader_config, refused, signed, trouble_of};
 use crate::{
     EventLog, LogConfig, LogError, RecordRef, Trouble, batch::TRACEPARENT, error::advised,
     schema::unframe,
@@ -86,14 +82,9 @@ pub(crate) struct GroupContext {
 
 impl ClientContext for GroupContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // The client has given up on a commit; it tells in no other way. Once is enough.
-        if facility == "COMMITFAIL"
-            && !commits::is_of_membership(message)
-            && !self.commits.refused(Instant::now())
-        {
-            return;
+        if self.commits.lets_pass(facility, message) {
+            self.voice.log(level, facility, message);
         }
-        self.voice.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -12,13 +12,15 @@ use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions},
     client::DefaultClientContext,
+    types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use weir_eventlog::{
-    ForeignReader, Heard, LogConfig, OffsetReset, Publisher, Skipped,
+    EventLog, ForeignReader, Heard, LogConfig, OffsetReset, Publisher, PublisherOptions, Skipped,
     admin::{self, Desired},
 };
+use weir_events::topics::{BGP_CONFLICTS, Topic};
 
-use crate::harness::{PATIENCE, TestLog, until};
+use crate::harness::{FaultyLog, PATIENCE, TestLog, until};
 
 const TOPIC: &str = "theirs";
 
@@ -47,11 +49,13 @@ fn write(publisher: &Publisher, count: usize) {
     publisher.flush(PATIENCE).unwrap();
 }
 
-fn reader(log: &TestLog) -> ForeignReader {
+fn reader(log: &EventLog) -> ForeignReader {
     let config = LogConfig {
         topics: vec![TOPIC.to_owned()],
         auto_offset_reset: OffsetReset::Earliest,
-        ..log.log.config().clone()
+        // A member that comes or goes is noticed at a heartbeat.
+        heartbeat_interval_ms: Some(100),
+        ..log.config().clone()
     };
     ForeignReader::join(&config).unwrap()
 }
@@ -94,12 +98,12 @@ fn remove_before(log: &TestLog, offset: i64) {
 fn what_was_removed_between_two_readers_is_told_once() {
     let (log, publisher) = log();
     write(&publisher, 10);
-    let mut first = reader(&log);
+    let mut first = reader(&log.log);
     assert_eq!([hear(&mut first), hear(&mut first)], [Ok(0), Ok(1)]);
     first.commit(&first.positions(), true).unwrap();
     drop(first);
     remove_before(&log, 7);
-    let mut second = reader(&log);
+    let mut second = reader(&log.log);
     let skipped = hear(&mut second).unwrap_err();
     assert_eq!(
         (skipped.due, skipped.next, skipped.offsets()),
@@ -113,7 +117,7 @@ fn a_reader_that_retention_overtakes_is_told_and_goes_on_with_what_is_kept() {
     let (log, publisher) = log();
     // More than a reader fetches ahead.
     write(&publisher, 8_000);
-    let mut reader = reader(&log);
+    let mut reader = reader(&log.log);
     assert_eq!(hear(&mut reader), Ok(0));
     remove_before(&log, 7_990);
     let mut next = 1;
@@ -136,14 +140,60 @@ fn a_reader_that_retention_overtakes_is_told_and_goes_on_with_what_is_kept() {
 fn positions_of_an_assignment_that_is_over_are_not_committed() {
     let (log, publisher) = log();
     write(&publisher, 3);
-    let mut first = reader(&log);
+    let mut first = reader(&log.log);
     assert_eq!(hear(&mut first), Ok(0));
     let old = first.positions();
     assert_eq!(hear(&mut first), Ok(1));
     first.commit(&first.positions(), true).unwrap();
-    // Another reader's positions know nothing of this one's assignments.
-    let second = reader(&log);
-    second.commit(&old, true).unwrap();
-    drop((first, second));
-    assert_eq!(hear(&mut reader(&log)), Ok(2));
+    // Another member comes and goes, and the partition is the first's again, from the last commit.
+    let mut second = reader(&log.log);
+    until("the assignment ends", || {
+        let wait = Duration::from_millis(10);
+        second.next(wait, |_| ()).unwrap();
+        first
+            .next(wait, |heard| matches!(heard, Heard::Leaving))
+            .unwrap()
+    });
+    // It leaves once the first has given up what it had.
+    let leaving = std::thread::spawn(move || drop(second));
+    assert_eq!(hear(&mut first), Ok(2));
+    leaving.join().unwrap();
+    first.commit(&old, true).unwrap();
+    drop(first);
+    assert_eq!(hear(&mut reader(&log.log)), Ok(2));
+}
+
+#[test]
+fn a_commit_that_was_refused_is_told_and_committing_again_carries_it() {
+    let log = FaultyLog::start();
+    log.cluster.create_topic(TOPIC, 1, 1).unwrap();
+    let publisher = Publisher::connect(&log.log, PublisherOptions::default()).unwrap();
+    write(&publisher, 2);
+    let mut first = reader(&log.log);
+    assert_eq!(hear(&mut first), Ok(0));
+    let positions = first.positions();
+    log.cluster.request_errors(
+        RDKafkaApiKey::OffsetCommit,
+        &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED],
+    );
+    first.commit(&positions, false).unwrap();
+    until("the refusal is told", || {
+        first.next(Duration::from_millis(10), |_| ()).unwrap();
+        first.holds_commits()
+    });
+    first.commit(&positions, false).unwrap();
+    assert!(first.holds_commits(), "so soon nothing is sent");
+    until("it is sent again", || {
+        first.commit(&positions, false).unwrap();
+        !first.holds_commits()
+    });
+    let topic = Topic {
+        name: TOPIC,
+        partitions: 1,
+        ..BGP_CONFLICTS
+    };
+    let group = &log.log.config().group_id;
+    until("it is committed", || {
+        admin::committed(&log.log, group, &topic).unwrap() == [Some(1)]
+    });
 }
