@@ -23,6 +23,8 @@ pub struct Session {
     at: Option<(u16, Serial)>,
     stage: Stage,
     records: Records,
+    /// The version of the last whole transfer has ASPAs.
+    has_aspas: bool,
     timers: Timers,
     /// The newest serial that a notify named, until it is asked for.
     notified: Option<Serial>,
@@ -139,10 +141,10 @@ impl Session {
         &self.records
     }
 
-    /// True when the cache tells ASPAs too: else none say nothing.
+    /// True when the cache told ASPAs too, as of [`Self::records`]: else none say nothing.
     #[must_use]
     pub fn has_aspas(&self) -> bool {
-        self.version.agreed && self.version.number >= WITH_ASPAS
+        self.has_aspas
     }
 
     /// Version that is spoken, or tried.
@@ -342,6 +344,7 @@ impl Session {
         }
         let full = changes.is_full();
         let changed = self.records.apply(changes);
+        self.has_aspas = self.version.number >= WITH_ASPAS;
         self.at = Some((session, serial));
         self.timers = timers.unwrap_or_default().within_bounds();
         let newer = self.notified.take().filter(|told| told.is_after(serial));

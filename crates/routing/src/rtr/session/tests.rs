@@ -358,6 +358,20 @@ fn a_cache_that_refuses_a_version_is_offered_a_lower_one(#[case] of: u8, #[case]
 }
 
 #[test]
+fn a_fault_leaves_the_aspas_that_were_told_until_an_older_version_has_told_all() {
+    let mut session = loaded();
+    assert!(session.has_aspas());
+    let step = say(&mut session, 2, [error(2)]);
+    assert!(matches!(step, Step::End { .. }), "{step:?}");
+    assert!(session.has_aspas() && session.records().aspas() == 1);
+    session.connected();
+    say(&mut session, 1, [response(8), prefix(true, 1)]);
+    assert!(session.has_aspas());
+    say(&mut session, 1, [end(8, 1)]);
+    assert!(!session.has_aspas());
+}
+
+#[test]
 fn a_cache_without_any_version_of_ours_is_refused() {
     let mut session = Session::default();
     for version in [2, 1] {

@@ -328,6 +328,8 @@ async fn send(stream: &mut TcpStream, frame: &Frame) -> Result<(), Over> {
 
 #[cfg(test)]
 mod tests {
+    use weir_routing::{Asn, rtr::Serial};
+
     use super::*;
 
     #[test]
@@ -354,5 +356,33 @@ mod tests {
         hand.next = now;
         hand.ring(&session);
         assert!(taken.has_changed().unwrap());
+    }
+
+    #[test]
+    fn what_is_handed_on_after_a_fault_has_the_aspas_that_were_told() {
+        let mut session = Session::default();
+        session.connected();
+        let serial = Serial(1);
+        for pdu in [
+            Pdu::CacheResponse { session: 7 },
+            Pdu::Aspa {
+                announce: true,
+                customer: Asn(64_510),
+                providers: vec![Asn(64_500)],
+            },
+            Pdu::EndOfData {
+                session: 7,
+                serial,
+                timers: None,
+            },
+        ] {
+            session.feed(&Frame { version: 2, pdu });
+        }
+        let before = Load::of(&session, 7);
+        let pdu = Pdu::SerialNotify { session: 8, serial };
+        let step = session.feed(&Frame { version: 2, pdu });
+        assert!(matches!(step, Step::End { .. }), "{step:?}");
+        let after = Load::of(&session, 7);
+        assert!(after.aspas.is_some() && after == before);
     }
 }
