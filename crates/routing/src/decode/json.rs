@@ -3,7 +3,7 @@
 //! - nested: `{type, timestamp, peer: {ip, asn}, announce: {prefix, as_path}, withdraw: {prefix}}`;
 //! - flat: `{type: announce|withdraw, peer_ip, peer_asn, prefix, as_path, origin, next_hop,
 //!   communities, timestamp}`;
-//! - a RIS Live frame ([`super::ris_live`]).
+//! - a RIS Live frame ([`super::ris_live`]); those around its messages (`pong`, `ris_error`...) are no update.
 //!
 //! A document is one update or an array of them. Times are seconds since the Unix epoch, with
 //! fraction, or RFC 3339 text; `prefix` may be a list; a path may be a list or text.
@@ -71,6 +71,16 @@ pub enum JsonError {
         /// What does not fit.
         source: RisLiveError,
     },
+}
+
+impl JsonError {
+    fn invalid(index: usize, field: &'static str, value: &str) -> Self {
+        Self::Invalid {
+            index,
+            field,
+            value: value.chars().take(80).collect(),
+        }
+    }
 }
 
 /// One update of a document.
@@ -197,7 +207,8 @@ fn decode_one(update: &[u8], index: usize, out: &mut Vec<Result<Decoded, JsonErr
                 }));
             }
             // Frames of the protocol around the messages.
-            Ok(_) => {}
+            Ok(Frame::Subscribed | Frame::Error(_) | Frame::Pong | Frame::Collectors(_)) => {}
+            Ok(Frame::Unknown(kind)) => out.push(Err(JsonError::invalid(index, "type", &kind))),
             Err(source) => out.push(Err(JsonError::RisLive { index, source })),
         }
         return;
@@ -314,10 +325,6 @@ impl Fields<'_> {
     }
 
     fn invalid(&self, field: &'static str, value: &str) -> JsonError {
-        JsonError::Invalid {
-            index: self.index,
-            field,
-            value: value.chars().take(80).collect(),
-        }
+        JsonError::invalid(self.index, field, value)
     }
 }

@@ -93,8 +93,25 @@ fn every_shape_is_read(#[case] text: &str, #[case] wanted: &str) {
     r#"{"type":"see","peer_ip":"192.0.2.1","peer_asn":1,"prefix":"10.0.0.0/8","timestamp":1}"#,
     "update 0 has type \"see\""
 )]
+#[case::cloud_event(
+    r#"{"specversion":"1.0","type":"net.example.update","data":{"peer_ip":"192.0.2.1"}}"#,
+    "update 0 has type \"net.example.update\""
+)]
+#[case::unknown_message(
+    r#"{"type":"ris_message","data":{"type":"ROUTE_REFRESH"}}"#,
+    "update 0 has type \"ROUTE_REFRESH\""
+)]
 fn a_bad_update_says_what_is_wrong(#[case] text: &str, #[case] reason: &str) {
     assert_eq!(shown(text), [reason]);
+}
+
+#[rstest]
+#[case(r#"{"type":"pong","data":{}}"#)]
+#[case(r#"{"type":"ris_error","data":{"message":"too slow"}}"#)]
+#[case(r#"{"type":"ris_subscribe_ok","data":{}}"#)]
+#[case(r#"{"type":"ris_rrc_list","data":["rrc00.ripe.net"]}"#)]
+fn frames_around_the_messages_are_no_update_and_no_fault(#[case] text: &str) {
+    assert_eq!(shown(text), [""; 0]);
 }
 
 #[test]
