@@ -29,6 +29,9 @@ use crate::{
 /// with `raw`, is about 60 kB.
 pub const MAX_FRAME: usize = 1 << 20;
 
+/// More next hops in one message are refused: each takes a copy of the attributes. BGP has one per family (RFC 4760).
+const MAX_NEXT_HOPS: usize = 16;
+
 /// What the server says in one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
@@ -327,8 +330,13 @@ impl<'a> Data<'a> {
                     Some(global_address(text).ok_or_else(|| self.invalid("next_hop", text))?)
                 }
             };
+            let is_full = hops.len() == MAX_NEXT_HOPS;
             match hops.iter_mut().find(|(known, _)| *known == next_hop) {
                 Some((_, prefixes)) => prefixes.extend(announcement.prefixes),
+                None if is_full => {
+                    let what = format!("of more than {MAX_NEXT_HOPS} next hops");
+                    return Err(self.invalid("announcements", &what));
+                }
                 None => hops.push((next_hop, announcement.prefixes)),
             }
         }

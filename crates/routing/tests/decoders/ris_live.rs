@@ -134,6 +134,31 @@ fn several_next_hops_are_several_updates_and_the_first_withdraws() {
     );
 }
 
+#[test]
+fn more_next_hops_than_any_message_has_are_refused() {
+    let frame = |hops: u8| {
+        let hops = (1..=hops)
+            .map(|hop| format!(r#"{{"next_hop":"192.0.2.{hop}","prefixes":["10.{hop}.0.0/16"]}}"#));
+        let hops: Vec<_> = hops.collect();
+        let announcements = hops.join(",");
+        format!(
+            r#"{{"type":"ris_message","data":{{"timestamp":1,"peer":"192.0.2.1","peer_asn":"64496","id":"7",
+            "type":"UPDATE","path":[64496],"announcements":[{announcements}]}}}}"#
+        )
+    };
+    let most = frame(16);
+    let Ok(Frame::Message(message)) = ris_live::decode(most.as_bytes()) else {
+        panic!("refused")
+    };
+    assert_eq!(message.messages.len(), 16);
+    assert_eq!(
+        ris_live::decode(frame(17).as_bytes())
+            .unwrap_err()
+            .to_string(),
+        "message 7 has announcements \"of more than 16 next hops\""
+    );
+}
+
 #[rstest]
 #[case(r#""type":"KEEPALIVE""#, Body::Keepalive)]
 #[case(r#""type":"UPDATE""#, Body::EndOfRib)]
