@@ -153,7 +153,7 @@ impl Caches {
                 }
             });
             match next {
-                None => return,
+                None => break,
                 Some(None) => {
                     look = Instant::now() + every;
                     give(None);
@@ -161,6 +161,8 @@ impl Caches {
                 Some(load) => give(load),
             }
         }
+        // A name that is being looked up is not waited for.
+        self.runtime.shutdown_background();
     }
 }
 
@@ -186,6 +188,8 @@ fn checked(server: &str, plaintext: bool) -> Result<String, RtrError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     fn named(rtr: &str, plaintext: bool) -> Result<Vec<String>, String> {
@@ -246,6 +250,27 @@ mod tests {
             error.contains("both rtr and the file aspas.json for aspas"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_stop_does_not_wait_for_a_name_that_is_being_looked_up() {
+        let config = config::Knowledge {
+            rtr: Some("localhost:323".to_owned()),
+            ..config::Knowledge::default()
+        };
+        let caches = Caches::named(&config).unwrap().unwrap();
+        let (found, finding) = mpsc::channel::<()>();
+        let (tell, stopped) = mpsc::channel();
+        // So does tokio look up names.
+        caches.runtime.spawn_blocking(move || finding.recv());
+        let stop = Stop::new();
+        stop.set();
+        std::thread::spawn(move || {
+            caches.listen(Duration::from_secs(1), &stop, |_| {});
+            let _ = tell.send(());
+        });
+        assert_eq!(stopped.recv_timeout(Duration::from_secs(30)), Ok(()));
+        drop(found);
     }
 
     #[test]
