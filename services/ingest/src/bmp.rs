@@ -29,7 +29,7 @@ use weir_lifecycle::{crash_point, ports};
 
 use crate::{
     config::Bmp,
-    run::{Context, Outcome, RunError, StartError},
+    run::{Context, Outcome, RunError, StartError, Task},
 };
 use names::Names;
 use routers::Routers;
@@ -82,8 +82,6 @@ pub enum BmpError {
     #[error("cannot start a runtime: {0}")]
     Runtime(std::io::Error),
 }
-
-type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
 
 /// How often the thread wakes in silence: Ticks are due each second.
 const WAKE: Duration = Duration::from_millis(100);

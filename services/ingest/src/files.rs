@@ -9,12 +9,10 @@ use crate::{
     knowledge,
     progress::Progress,
     reader::{Entry, FileReader, Item, Look},
-    run::{Context, Outcome, RunError, StartError},
+    run::{Context, Outcome, RunError, StartError, Task},
     scenario,
     speed::Speed,
 };
-
-type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
 
 /// Looks at every file, fits progress to them, and returns the run and its size in bytes.
 pub(crate) fn prepare(context: Context, source: &config::Files) -> Result<(Task, u64), StartError> {

@@ -23,12 +23,10 @@ use weir_lifecycle::crash_point;
 
 use crate::{
     config::Kafka,
-    run::{Context, Outcome, RunError, StartError},
+    run::{Context, Outcome, RunError, StartError, Task},
 };
 use collectors::{Collectors, Was};
 use commits::Commits;
-
-type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
 
 /// How often the thread wakes in silence: Ticks are due each second.
 const WAKE: Duration = Duration::from_millis(100);
@@ -64,17 +62,17 @@ fn publish(
         for _ in 0..BATCH {
             match reader.next(wait, |heard| collectors.heard(&heard))?? {
                 Was::Record => crash_point("ingest.published"),
-                Was::Leaving => commits.last(context, &mut reader),
+                Was::Leaving => commits.last(context, &reader),
                 Was::Other => break,
             }
             wait = Duration::ZERO;
         }
         collectors.tick(&reader)?;
-        commits.look(context, &mut reader)?;
+        commits.look(context, &reader)?;
         tell(context, reader.waiting(), &mut told);
     }
     collectors.flush()?;
-    commits.last(context, &mut reader);
+    commits.leave(context, reader);
     Ok(Outcome::Stopped)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir_events::{
-    time::{SECOND_US, now_us},
+    time::{SECOND_US, now_us, rfc3339},
     v1::{self, control::Kind},
 };
 use weir_routing::Peer;
@@ -12,6 +12,9 @@ use crate::{
     run::{Context, RunError},
     writer::{Outlet, Writer},
 };
+
+/// A dead letter holds no more of what came through a socket.
+pub(crate) const MOST_PAYLOAD: usize = 64 << 10;
 
 /// The longest name of a collector, in characters.
 pub(crate) const LONGEST_NAME: usize = 64;
@@ -35,26 +38,26 @@ pub(crate) fn begin(
     outlet: &mut Outlet,
     collector: &str,
 ) -> Result<Writer, RunError> {
-    let (mut writer, epoch) = renew(context, outlet, collector)?;
-    if epoch > 1 {
+    let mut writer = renew(context, outlet, collector)?;
+    if !writer.is_in_its_first_life() {
         gap(&mut writer, outlet, 0, "connected again")?;
     }
     Ok(writer)
 }
 
-/// As [`begin`], where nothing was missed; gives the writer's epoch too, from 1 on.
+/// As [`begin`], where nothing was missed.
 pub(crate) fn renew(
     context: &Context,
     outlet: &mut Outlet,
     collector: &str,
-) -> Result<(Writer, u64), RunError> {
+) -> Result<Writer, RunError> {
     let epoch = context.store.next_writer_epoch(collector)?;
     let mut writer = Writer::new(collector, epoch, context.config.synthetic);
     let now = now_us();
     let start = Kind::SourceStart(v1::SourceStart {});
     writer.control(outlet, start, now, now)?;
     context.status.collector(collector);
-    Ok((writer, epoch))
+    Ok(writer)
 }
 
 /// Says that `lost` updates of every peer of the collector were lost; 0 = nobody knows how many.
@@ -92,6 +95,20 @@ fn say_gap(
     writer.control(outlet, gap, now, now)?;
     outlet.stats.gaps += 1;
     Ok(())
+}
+
+/// Why a message is not believed that [`crate::clamp::live_admits`] does not admit.
+pub(crate) fn from_the_future(event_time_us: i64, received_us: i64) -> String {
+    format!(
+        "event time {} is after its receipt at {}",
+        rfc3339(event_time_us),
+        rfc3339(received_us)
+    )
+}
+
+/// The first `most` bytes, for a dead letter.
+pub(crate) fn kept(bytes: &[u8], most: usize) -> &[u8] {
+    bytes.get(..most).unwrap_or(bytes)
 }
 
 /// The clock of the writers: a Tick each second, in silence too (docs/detector.md 4).

@@ -162,6 +162,20 @@ impl Store {
         };
         write().map_err(store("stored"))
     }
+
+    /// The names of all that ever wrote, `_control` among them.
+    pub(crate) fn writers(&self) -> Result<Vec<String>, ProgressError> {
+        let read = || -> Result<Vec<String>, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let table = match transaction.open_table(WRITER_EPOCHS) {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+                table => table?,
+            };
+            let names = table.iter()?;
+            names.map(|entry| Ok(entry?.0.value().to_owned())).collect()
+        };
+        read().map_err(store("read"))
+    }
 }
 
 /// The ends of both topics, as progress keeps them.
@@ -206,6 +220,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         assert_eq!(store.load().unwrap(), None);
+        assert!(store.writers().unwrap().is_empty());
         let mut progress = Progress {
             input: "hash".to_owned(),
             ..Progress::default()
@@ -224,5 +239,6 @@ mod tests {
         assert_eq!(store.load().unwrap(), Some(progress));
         assert_eq!(store.next_writer_epoch("rrc00").unwrap(), 2);
         assert_eq!(store.next_writer_epoch("rrc01").unwrap(), 1);
+        assert_eq!(store.writers().unwrap(), ["rrc00", "rrc01"]);
     }
 }

@@ -17,7 +17,7 @@ use weir_lifecycle::crash_point;
 
 use crate::{
     config::RisLive,
-    run::{Context, Outcome, RunError, StartError},
+    run::{Context, Outcome, RunError, StartError, Task},
 };
 use collectors::Collectors;
 use queue::{Popped, Queue};
@@ -76,8 +76,6 @@ pub fn probe(url: &str, bound: Duration) -> Result<(), RisLiveError> {
             Ok(())
         })
 }
-
-type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
 
 /// How often the thread wakes in silence: Ticks are due each second.
 const WAKE: Duration = Duration::from_millis(100);

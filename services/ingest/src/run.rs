@@ -189,7 +189,8 @@ pub(crate) enum Outcome {
     Stopped,
 }
 
-type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
+/// What a source does on its thread.
+pub(crate) type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
 
 /// Starts reading `config.source` into `log`. Progress and the epochs of writers are kept in
 /// `state_dir/ingest.redb`. The topics must exist (`weir_eventlog::admin::ensure_topics`).

@@ -17,12 +17,10 @@ use crate::{
     input::{self, InputError, InputFile},
     progress::Progress,
     reader::FileReader,
-    run::{Context, Outcome, RunError, StartError},
+    run::{Context, Outcome, RunError, StartError, Task},
 };
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-type Task = Box<dyn FnOnce() -> Result<Outcome, RunError> + Send>;
 
 pub(crate) fn prepare(context: Context, source: Watch) -> Result<Task, StartError> {
     if let Err(error) = std::fs::read_dir(&source.folder) {

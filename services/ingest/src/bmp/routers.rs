@@ -22,8 +22,6 @@ use crate::{
 
 /// Collectors of one run, those whose routers are gone included.
 const MOST_COLLECTORS: usize = 4096;
-/// A dead letter holds no more of a message.
-const MOST_PAYLOAD: usize = 64 << 10;
 /// What a message of no collector is attributed to.
 const UNKNOWN: &str = "bmp";
 
@@ -101,6 +99,7 @@ impl<'a> Routers<'a> {
                 connection,
                 reason,
                 garbage,
+                ..
             } => self.close(connection, &reason, garbage.then_some("garbage")),
         }
     }
@@ -204,7 +203,7 @@ impl<'a> Routers<'a> {
         let letter = DeadLetter {
             class: "undecodable",
             error,
-            payload: bytes.get(..bytes.len().min(MOST_PAYLOAD)).unwrap_or(bytes),
+            payload: live::kept(bytes, live::MOST_PAYLOAD),
             origin: collector.unwrap_or(UNKNOWN),
             record: connection.map_or(0, |connection| connection.messages),
         };

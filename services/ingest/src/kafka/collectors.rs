@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 
 use metrics::Counter;
 use weir_eventlog::{DeadLetters, ForeignReader, Heard, RecordRef, Skipped};
-use weir_events::{
-    time::{now_us, rfc3339},
-    topics::BGP_MESSAGES,
-};
+use weir_events::{time::now_us, topics::BGP_MESSAGES};
 use weir_routing::decode::{
-    json::{self, Decoded},
+    json::{self, Decoded, JsonError},
     openbmp,
 };
 
@@ -22,11 +19,9 @@ use crate::{
     writer::{Outlet, Writer},
 };
 
-/// A longer record is set aside unread: far above any BGP message in JSON, and what is made of it
-/// must fit into a record of ours.
-const MOST: usize = 1 << 20;
-/// A dead letter holds no more of a record; its place is in the headers.
-const MOST_PAYLOAD: usize = 512 << 10;
+/// A longer record is set aside unread: far above any BGP message in JSON, and what is made of it must fit into a
+/// record of ours, of 1,000,000 bytes. The densest JSON is a list of `"1::1/128",`: each 11 bytes become 25.
+const MOST: usize = 384 << 10;
 
 /// What was heard.
 pub(super) enum Was {
@@ -44,8 +39,6 @@ pub(super) struct Collectors<'a> {
     routers: Routers,
     meters: Meters,
     most: usize,
-    /// Records were passed over: an earlier life of a writer has missed something.
-    missed: bool,
     records: BTreeMap<String, Counter>,
     clock: Clock,
     shown_us: i64,
@@ -60,6 +53,12 @@ struct Origin<'a> {
     received_us: i64,
 }
 
+/// Why an update is not published.
+struct Fault {
+    class: &'static str,
+    error: String,
+}
+
 impl<'a> Collectors<'a> {
     pub(super) fn new(context: &'a Context, group: &'a str, most: usize) -> Self {
         let dead_letters = DeadLetters::new(context.publisher.clone(), "ingest");
@@ -72,7 +71,6 @@ impl<'a> Collectors<'a> {
             routers: Routers::new(),
             meters: Meters::new(),
             most,
-            missed: false,
             records: BTreeMap::new(),
             clock: Clock::default(),
             shown_us: 0,
@@ -131,37 +129,55 @@ impl<'a> Collectors<'a> {
         if openbmp::is_frame(payload) {
             return self.frame(origin);
         }
-        let updates = match json::decode(payload) {
-            Ok(updates) => updates,
-            Err(error) => return self.dead_letter(origin, "undecodable", &error.to_string()),
-        };
-        for update in updates {
-            match update {
-                Ok(update) => self.update(origin, &update)?,
-                Err(error) => self.dead_letter(origin, "undecodable", &error.to_string())?,
-            }
+        match json::decode(payload) {
+            Ok(updates) => self.updates(origin, updates),
+            Err(error) => self.dead_letter(origin, "undecodable", &error.to_string()),
         }
-        Ok(())
     }
 
-    fn update(&mut self, origin: Origin<'_>, update: &Decoded) -> Result<(), RunError> {
+    /// A record that has faults is one dead letter, however many they are: of the first, with the number of all.
+    fn updates(
+        &mut self,
+        origin: Origin<'_>,
+        updates: Vec<Result<Decoded, JsonError>>,
+    ) -> Result<(), RunError> {
+        let (all, mut faults, mut first) = (updates.len(), 0, None);
+        for update in updates {
+            let fault = match update {
+                Ok(update) => self.update(origin, &update)?,
+                Err(error) => Some(Fault {
+                    class: "undecodable",
+                    error: error.to_string(),
+                }),
+            };
+            faults += usize::from(fault.is_some());
+            first = first.or(fault);
+        }
+        let Some(Fault { class, mut error }) = first else {
+            return Ok(());
+        };
+        if all > 1 {
+            error = format!("{error}; {faults} of {all} updates are set aside");
+        }
+        self.dead_letter(origin, class, &error)
+    }
+
+    /// Publishes one, or says why not.
+    fn update(&mut self, origin: Origin<'_>, update: &Decoded) -> Result<Option<Fault>, RunError> {
+        let fault = |class, error| Ok(Some(Fault { class, error }));
         let Origin { received_us, .. } = origin;
         let message = &update.message;
         if !clamp::live_admits(message.event_time_us, received_us) {
             self.outlet.stats.future += 1;
-            let error = format!(
-                "event time {} is after its receipt at {}",
-                rfc3339(message.event_time_us),
-                rfc3339(received_us)
-            );
-            return self.dead_letter(origin, "future", &error);
+            let error = live::from_the_future(message.event_time_us, received_us);
+            return fault("future", error);
         }
         let collector = match update.collector.as_deref() {
             Some(name) if live::is_collector(name) => name,
             Some(name) => {
                 let name: String = name.chars().take(80).collect();
                 let error = format!("{name:?} is no name of a collector");
-                return self.dead_letter(origin, "collector", &error);
+                return fault("collector", error);
             }
             // Names that begin with it are ours.
             None => match origin.topic.trim_start_matches('_') {
@@ -170,12 +186,12 @@ impl<'a> Collectors<'a> {
             },
         };
         if let Some(error) = self.enter(collector)? {
-            return self.dead_letter(origin, "collector", &error);
+            return fault("collector", error);
         }
         if let Some(writer) = self.writers.get_mut(collector) {
             writer.message(&mut self.outlet, message, received_us)?;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// A BMP message that OpenBMP has written.
@@ -223,11 +239,26 @@ impl<'a> Collectors<'a> {
     /// A writer in a new life. What its last life had not committed is read again, so nothing is
     /// missing in between.
     fn begin(&mut self, collector: &str) -> Result<(), RunError> {
-        let (mut writer, epoch) = live::renew(self.context, &mut self.outlet, collector)?;
-        if epoch > 1 && self.missed {
-            live::gap(&mut writer, &mut self.outlet, 0, "records were passed over")?;
-        }
+        let writer = live::renew(self.context, &mut self.outlet, collector)?;
         self.writers.insert(collector.to_owned(), writer);
+        Ok(())
+    }
+
+    /// Begins the collectors of earlier lives that are not heard yet: what they missed must be told in this one, no
+    /// other will know of it.
+    fn begin_known(&mut self) -> Result<(), RunError> {
+        for collector in self.context.store.writers()? {
+            let is_new = live::is_collector(&collector) && !self.writers.contains_key(&collector);
+            if is_new && self.writers.len() < self.most {
+                self.begin(&collector)?;
+            } else if is_new {
+                tracing::warn!(
+                    collector,
+                    most = self.most,
+                    "not told that records were passed over: there are max_collectors of [ingest.source] already"
+                );
+            }
+        }
         Ok(())
     }
 
@@ -246,7 +277,7 @@ impl<'a> Collectors<'a> {
                 "the group has no position here: reading what is written from now on"
             ),
         }
-        self.missed = true;
+        self.begin_known()?;
         for writer in self.writers.values_mut() {
             live::gap(writer, &mut self.outlet, 0, "records were passed over")?;
         }
@@ -260,10 +291,8 @@ impl<'a> Collectors<'a> {
         error: &str,
     ) -> Result<(), RunError> {
         self.outlet.stats.dead_letters += 1;
-        let payload = origin.record.payload;
-        let kept = payload.len().min(MOST_PAYLOAD);
         let record = RecordRef {
-            payload: payload.get(..kept).unwrap_or(payload),
+            payload: live::kept(origin.record.payload, MOST),
             ..origin.record
         };
         let (topic, partition) = (origin.topic, origin.partition);
@@ -292,5 +321,66 @@ impl<'a> Collectors<'a> {
     /// Waits until everything is in the log.
     pub(super) fn flush(&mut self) -> Result<(), RunError> {
         live::flush(self.context, &mut self.outlet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use weir_events::v1;
+    use weir_routing::{Body, wire};
+
+    use super::*;
+
+    /// As long as a record may be, all of one thing; the greatest record of ours that is made of it.
+    fn greatest(field: &str, opened: &str, item: &str, closed: &str) -> usize {
+        let head = format!(
+            r#"{{"type":"ris_message","data":{{"timestamp":1,"peer":"192.0.2.1","peer_asn":"1","type":"UPDATE",{field}{opened}"#
+        );
+        let tail = format!("{closed}}}}}");
+        let room = MOST - head.len() - tail.len();
+        let items = item.repeat(room / item.len());
+        let document = format!("{head}{}{tail}", items.trim_end_matches(','));
+        assert!((MOST - item.len()..=MOST).contains(&document.len()));
+        let mut greatest = 0;
+        for update in json::decode(document.as_bytes()).unwrap() {
+            let message = update.unwrap().message;
+            let whole = v1::BgpMessage {
+                body: Some(wire::body(&message)),
+                ..v1::BgpMessage::default()
+            };
+            greatest = greatest.max(whole.encoded_len());
+            if let Body::Update(update) = &message.body {
+                let shares = wire::split(message.peer, update).into_iter();
+                let longest = shares.map(|share| share.routes.encoded_len()).max();
+                greatest = greatest.max(longest.unwrap_or(0));
+            }
+        }
+        greatest
+    }
+
+    #[test]
+    fn what_is_made_of_the_longest_record_fits_into_a_record_of_ours() {
+        // What a producer takes, less what stands around: header, key, collector.
+        const FITS: usize = 1_000_000 - 1024;
+        let announced = r#""announcements":[{"next_hop":"192.0.2.1","prefixes":"#;
+        let path = r#""announcements":[{"prefixes":["1::/16"]}],"path":"#;
+        let communities = r#""announcements":[{"prefixes":["1::/16"]}],"community":"#;
+        for (field, opened, item, closed) in [
+            (r#""withdrawals":"#, "[", r#""1::1/128","#, "]"),
+            (r#""withdrawals":"#, "[", r#""1::/16","#, "]"),
+            (r#""withdrawals":"#, "[", r#""::/0","#, "]"),
+            (r#""withdrawals":"#, "[", r#""1.1.1.1/32","#, "]"),
+            (announced, "[", r#""1::1/128","#, "]}]"),
+            (path, "[", "1,", "]"),
+            (path, "[", "[1],", "]"),
+            (path, "[", "[1],1,", "]"),
+            (path, "\"1", " 1", "\""),
+            (path, "\"1", " {1} 1", "\""),
+            (communities, "[", "[1,1],", "]"),
+        ] {
+            let length = greatest(field, opened, item, closed);
+            assert!(length > MOST / 8 && length < FITS, "{item}: {length}");
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use weir_events::time::rfc3339;
 use weir_routing::decode::ris_live::{self, RisMessage};
 
 use super::queue::Frame;
@@ -13,8 +12,6 @@ use crate::{
     writer::{DeadLetter, Outlet, Writer},
 };
 
-/// A dead letter holds no more of a frame.
-const MOST_PAYLOAD: usize = 64 << 10;
 /// What a frame of no collector is attributed to.
 const UNKNOWN: &str = "ris-live";
 
@@ -102,11 +99,7 @@ impl<'a> Collectors<'a> {
         }
         for one in &message.messages {
             if !clamp::live_admits(one.event_time_us, frame.received_us) {
-                let error = format!(
-                    "event time {} is after its receipt at {}",
-                    rfc3339(one.event_time_us),
-                    rfc3339(frame.received_us)
-                );
+                let error = live::from_the_future(one.event_time_us, frame.received_us);
                 self.dead_letter(collector, frame, "future", &error)?;
                 continue;
             }
@@ -123,9 +116,8 @@ impl<'a> Collectors<'a> {
         class: &'static str,
         error: &str,
     ) -> Result<(), RunError> {
-        let bytes = frame.text.as_bytes();
         let record = self.frames;
-        let payload = bytes.get(..bytes.len().min(MOST_PAYLOAD)).unwrap_or(bytes);
+        let payload = live::kept(frame.text.as_bytes(), live::MOST_PAYLOAD);
         let letter = DeadLetter {
             class,
             error,

@@ -1,10 +1,11 @@
 //! Topics that others write, on the embedded broker: three shapes of JSON, garbage, and restarts.
 
-use std::{collections::BTreeMap, path::Path, process::Command, sync::mpsc};
+use std::{collections::BTreeMap, path::Path, process::Command, sync::mpsc, time::Duration};
 
 use weir_eventlog::{
     EventLog, From, LogConfig, OffsetReset, Publisher, PublisherOptions, Tail,
     admin::{self, Desired},
+    broker::{Broker, BrokerConfig, Fsync},
 };
 use weir_events::{
     topics::{BGP_MESSAGES, Topic, dead_letter_topic},
@@ -212,9 +213,10 @@ fn a_restart_goes_on_where_it_stopped_in_a_new_epoch_without_a_gap() {
 fn what_the_group_never_saw_is_a_gap_to_those_who_were_there_before() {
     let sandbox = Sandbox::start();
     make(&sandbox.log, TOPIC, 1);
-    write(&sandbox.log, TOPIC, &[(0, ris("rrc21", "10.0.0.0/24"))]);
+    let seen = ["rrc00", "rrc21"].map(|host| (0, ris(host, "10.0.0.0/24")));
+    write(&sandbox.log, TOPIC, &seen);
     let running = start(&sandbox, source(&[]));
-    until("one message", || running.stats().messages == 1);
+    until("two messages", || running.stats().messages == 2);
     running.stop(DEADLINE).unwrap();
 
     write(&sandbox.log, TOPIC, &[(0, ris("rrc21", "10.0.1.0/24"))]);
@@ -228,7 +230,55 @@ fn what_the_group_never_saw_is_a_gap_to_those_who_were_there_before() {
         running.stats().messages > 0
     });
     running.stop(DEADLINE).unwrap();
-    assert_eq!(gaps(&sandbox.content()), 1);
+    // rrc00 says no word in the life that saw it, and is told all the same.
+    let controls = sandbox.content().controls();
+    let told = controls.iter().filter(|c| matches!(c.3, Kind::Gap(_)));
+    let told: Vec<_> = told.map(|c| (c.0.as_str(), c.1)).collect();
+    assert_eq!(told, [("rrc00", 2), ("rrc21", 2)]);
+}
+
+#[test]
+fn a_record_of_many_faults_is_one_dead_letter_and_the_rest_of_it_is_published() {
+    let sandbox = Sandbox::start();
+    make(&sandbox.log, TOPIC, 1);
+    let future = nested("203.0.113.0/24").replace("1609480201.0", "4102444800");
+    let good = flat("192.0.2.0/24");
+    let record = format!("[{}{future},{good},{future}]", "0,".repeat(100));
+    write(&sandbox.log, TOPIC, &[(0, record), (0, good)]);
+    let running = start(&sandbox, source(&[]));
+    until("both records are read", || running.stats().messages == 2);
+    running.stop(DEADLINE).unwrap();
+    let name: &'static str = Box::leak(dead_letter_topic(BGP_MESSAGES.name).into_boxed_str());
+    let dlq = Topic {
+        name,
+        partitions: 1,
+        ..BGP_MESSAGES
+    };
+    assert_eq!(admin::end_offsets(&sandbox.log, &dlq).unwrap(), [1]);
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_group_whose_brokers_are_gone() {
+    let sandbox = Sandbox::start();
+    let theirs = Broker::start(BrokerConfig {
+        listen: ([127, 0, 0, 1], 0).into(),
+        dir: sandbox.path().join("theirs"),
+        fsync: Fsync::None,
+        ..BrokerConfig::default()
+    })
+    .unwrap();
+    let log = EventLog::embedded(theirs.clone());
+    make(&log, TOPIC, 1);
+    write(&log, TOPIC, &[(0, ris("rrc21", "10.0.0.0/24"))]);
+    let mut source = source(&[]);
+    // What is read is not committed before the stop.
+    source.kafka.auto_commit_interval_ms = 3_600_000;
+    source.cluster = Some(Box::new(log.config().reading_as(&source.kafka)));
+    let running = start(&sandbox, source);
+    until("one message", || running.stats().messages == 1);
+    theirs.stop();
+    // As long as a process has, and far shorter than a session.
+    running.stop(Duration::from_secs(10)).unwrap();
 }
 
 #[test]
