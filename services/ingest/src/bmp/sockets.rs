@@ -63,6 +63,8 @@ pub(super) enum Word {
         reason: String,
         /// What came was no BMP.
         garbage: bool,
+        /// Is free for another router once this is read: no more words than seats wait beside the messages.
+        _seat: OwnedSemaphorePermit,
     },
 }
 
@@ -178,8 +180,8 @@ impl Door {
                 connection,
                 reason: end.reason,
                 garbage: end.garbage,
+                _seat: seat,
             });
-            drop(seat);
         });
     }
 
@@ -313,6 +315,26 @@ mod tests {
         }
         numbers[..4].reverse();
         assert_eq!(numbers, (0..100).collect::<Vec<u8>>());
+    }
+
+    #[tokio::test]
+    async fn a_seat_is_free_once_the_publisher_has_read_that_its_router_is_gone() {
+        let one = Bmp {
+            max_connections: 1,
+            ..Bmp::default()
+        };
+        let (mut stream, mut words) = router(one, ROOM).await;
+        let address = stream.peer_addr().unwrap();
+        stream.shutdown().await.unwrap();
+        let lost = words.recv().await.unwrap();
+        assert!(matches!(lost, Word::Lost { .. }));
+        // Turned away at the door.
+        let mut next = TcpStream::connect(address).await.unwrap();
+        assert!(!matches!(next.read(&mut [0]).await, Ok(1..)));
+        assert!(words.try_recv().is_err());
+        drop(lost);
+        let _next = TcpStream::connect(address).await.unwrap();
+        assert!(matches!(words.recv().await, Some(Word::Connected { .. })));
     }
 
     #[tokio::test]
