@@ -298,7 +298,7 @@ fn two_routers_of_one_name_are_not_taken_for_one() {
 }
 
 #[test]
-fn a_slow_log_makes_routers_wait_and_nothing_is_lost() {
+fn what_comes_faster_than_the_log_takes_it_is_published_whole() {
     const FLOOD: u64 = 300;
     let sandbox = Sandbox::start();
     let running = start(&sandbox, |config, _| config.max_in_flight = 1);
