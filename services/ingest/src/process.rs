@@ -29,8 +29,8 @@ pub const PROGRAM: Program = Program {
   [ingest.source] type = \"ris-live\" (default), \"files\" with paths = [..], \"watch\" with folder,
                   or \"scenario\"; speed = \"max\", \"realtime\", \"20x\" or \"20000/s\"; or \"bmp\" with
                   listen = \"127.0.0.1:1790\", routers = [{ address, name }] (needed off loopback),
-                  distinguishers, adj_rib_out; or \"kafka\": JSON or OpenBMP that others write to topics
-                  and group_id of [kafka], or of [ingest.source.cluster]; max_collectors
+                  distinguishers, adj_rib_out; or \"kafka\": JSON or OpenBMP that others write, by topics
+                  and group_id of [kafka] or of [ingest.source.cluster]; max_collectors
   [ingest]        max_in_flight, state (a folder, for this process alone)
   [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), aspas, relations and
                   organisations (as CAIDA writes them), look_seconds; or rtr = \"localhost:3323\" for VRPs and
