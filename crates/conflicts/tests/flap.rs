@@ -3,8 +3,11 @@
 #[path = "story/mod.rs"]
 mod story;
 
-use story::{DAY, HOUR, MINUTE, Story, told};
-use weir_conflicts::incident::{Kind, State};
+use story::{DAY, HOUR, MINUTE, Story, peer, told};
+use weir_conflicts::{
+    incident::{Kind, State},
+    record::Control,
+};
 
 const PREFIX: &str = "10.64.0.0/20";
 
@@ -126,8 +129,13 @@ fn the_same_path_again_and_a_table_sent_anew_are_no_change() {
     let mut story = known(1);
     for _ in 0..10 {
         assert_eq!(story.announce(1, PREFIX, &path(1)), told(&[]));
-        story.rib(1, PREFIX, "64501 64502 64500");
-        story.rib(1, PREFIX, "64501 64500");
+        // What is fresh is newer than any table.
+        for path in ["64501 64502 64500", "64501 64500"] {
+            story.control(Control::Gap(Some(peer(1))));
+            story.rib(1, PREFIX, path);
+        }
     }
-    assert_eq!(flap(&mut story, 1, 5), told(&[]));
+    for _ in 0..5 {
+        assert_eq!(flap(&mut story, 1, 1), told(&[]));
+    }
 }
