@@ -166,3 +166,91 @@ impl fmt::Display for Report {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use weir_events::time::{SECOND_US, rfc3339};
+
+    use super::*;
+
+    /// A story of AS64510 that begins at 10 s, must be suspected at 20 s, stands until 100 s and is over at 110 s.
+    fn label() -> Label {
+        Label {
+            story: 1,
+            recipe: "rpki-invalid".to_owned(),
+            expected: Some("rpki-invalid".to_owned()),
+            prefix: "240.0.0.0/16".to_owned(),
+            suspect: 64_510,
+            also: vec!["moas".to_owned()],
+            begins_us: 10 * SECOND_US,
+            due_us: 20 * SECOND_US,
+            stands_until_us: 100 * SECOND_US,
+            ends_us: 110 * SECOND_US,
+            carriers: 5,
+        }
+    }
+
+    /// Confirmed on the prefix of the story, as severe as one can be.
+    fn found(kind: &str, suspect: u32, suspected_us: i64, ended_us: Option<i64>) -> Incident {
+        Incident {
+            kind: kind.to_owned(),
+            prefix: label().prefix,
+            suspect_asn: Some(suspect),
+            severity: Severity::Critical,
+            suspected_at: Some(rfc3339(suspected_us)),
+            confirmed_at: Some(rfc3339(suspected_us)),
+            ended_at: ended_us.map(rfc3339),
+        }
+    }
+
+    const IN_TIME: (i64, Option<i64>) = (20_000_000, Some(105_000_000));
+
+    #[rstest]
+    #[case::in_time("rpki-invalid", 64_510, IN_TIME, [1, 1, 1, 0])]
+    #[case::before_it_began("rpki-invalid", 64_510, (9_999_999, IN_TIME.1), [1, 0, 1, 0])]
+    #[case::as_it_began("rpki-invalid", 64_510, (10_000_000, IN_TIME.1), [1, 1, 1, 0])]
+    #[case::a_second_late("rpki-invalid", 64_510, (21_000_000, IN_TIME.1), [1, 1, 1, 0])]
+    #[case::later("rpki-invalid", 64_510, (21_000_001, IN_TIME.1), [1, 0, 1, 0])]
+    #[case::ended_while_it_stood("rpki-invalid", 64_510, (IN_TIME.0, Some(99_999_999)), [1, 1, 0, 0])]
+    #[case::ended_with_its_first_route("rpki-invalid", 64_510, (IN_TIME.0, Some(100_000_000)), [1, 1, 1, 0])]
+    #[case::ended_a_second_late("rpki-invalid", 64_510, (IN_TIME.0, Some(111_000_000)), [1, 1, 1, 0])]
+    #[case::ended_later("rpki-invalid", 64_510, (IN_TIME.0, Some(111_000_001)), [1, 1, 0, 0])]
+    #[case::not_ended("rpki-invalid", 64_510, (IN_TIME.0, None), [1, 1, 0, 0])]
+    #[case::of_another_suspect("rpki-invalid", 64_511, IN_TIME, [0, 0, 0, 0])]
+    #[case::rightly_found_beside("moas", 64_510, IN_TIME, [0, 0, 0, 0])]
+    #[case::wrongly_found_beside("sub-prefix", 64_510, IN_TIME, [0, 0, 0, 1])]
+    #[case::of_a_type_that_is_never_planted("unheard-of", 64_510, IN_TIME, [0, 0, 0, 0])]
+    fn an_incident_counts_by_its_type_its_suspect_and_its_times(
+        #[case] kind: &str,
+        #[case] suspect: u32,
+        #[case] times: (i64, Option<i64>),
+        #[case] counts: [u32; 4],
+    ) {
+        let ((suspected_us, ended_us), [right, at_once, ended, beside]) = (times, counts);
+        let incident = found(kind, suspect, suspected_us, ended_us);
+        let report = score(&[label()], &[incident]);
+        let row = &report.rows["rpki-invalid"];
+        assert_eq!(
+            [row.told, row.right, row.at_once, row.ended],
+            [1, right, at_once, ended]
+        );
+        assert_eq!(report.beside.values().sum::<u32>(), beside);
+        let instead = BTreeMap::from([(format!("{kind} critical"), 1)]);
+        assert_eq!(row.instead, if right == 1 { [].into() } else { instead });
+    }
+
+    #[rstest]
+    #[case::not_confirmed(|it: &mut Incident| it.confirmed_at = None, 0)]
+    #[case::milder_than_its_type(|it: &mut Incident| it.severity = Severity::High, 0)]
+    #[case::on_a_prefix_of_no_story(|it: &mut Incident| it.prefix = "240.1.0.0/16".to_owned(), 1)]
+    fn only_what_people_are_told_of_is_beside(
+        #[case] change: fn(&mut Incident),
+        #[case] beside: u32,
+    ) {
+        let mut incident = found("sub-prefix", 64_510, IN_TIME.0, None);
+        change(&mut incident);
+        let report = score(&[label()], &[incident]);
+        assert_eq!(report.beside.values().sum::<u32>(), beside);
+    }
+}
