@@ -97,11 +97,7 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn of(world: &'a World, dice: &mut StdRng, bogons: &Bogons) -> Self {
-        let fits = |prefix: &Prefix| {
-            prefix.is_ipv4()
-                && (9..=24).contains(&prefix.length())
-                && bogons.covering(prefix).is_none()
-        };
+        let fits = |prefix: &Prefix| prefix.is_ipv4() && bogons.covering(prefix).is_none();
         let mut prefixes: Vec<Prefix> = world.calm().into_iter().filter(fits).collect();
         prefixes.shuffle(dice);
         let strangers = world.origins().into_iter();
@@ -126,7 +122,7 @@ impl<'a> Stage<'a> {
         at: i64,
         dice: &mut StdRng,
     ) -> bool {
-        let suits = |prefix: &Prefix| prefix.length() <= recipe.longest;
+        let suits = |prefix: &Prefix| (recipe.shortest..=recipe.longest).contains(&prefix.length());
         while let Some(found) = self.prefixes.iter().rposition(suits) {
             let prefix = self.prefixes.remove(found);
             let lasts = at..=at + TAIL_US;
@@ -200,7 +196,11 @@ impl<'a> Stage<'a> {
                 stranger,
                 carriers: carriers.iter().filter_map(|peer| paths(*peer)).collect(),
             };
-            return Some((carriers, scene));
+            // Who holds a part of what is announced is no stranger to it.
+            let told = (recipe.tell)(&scene).prefix;
+            if !self.world.holds_within(&told, stranger) {
+                return Some((carriers, scene));
+            }
         }
         None
     }

@@ -65,7 +65,9 @@ pub struct Recipe {
     pub name: &'static str,
     /// False: nothing worth telling may be found.
     pub is_conflict: bool,
-    /// Bits of the longest IPv4 prefix that it can happen to.
+    /// Bits of the shortest IPv4 prefix that it can happen to.
+    pub shortest: u8,
+    /// Bits of the longest.
     pub longest: u8,
     /// Who carries it.
     pub cast: Cast,
@@ -92,6 +94,7 @@ const fn conflict(
     Recipe {
         name,
         is_conflict: true,
+        shortest: 9,
         longest: 24,
         cast: Cast::Some,
         also: &[],
@@ -156,7 +159,11 @@ pub const ALL: [Recipe; 23] = [
         longest: 23,
         ..conflict("sub-prefix", part_by_stranger, no_facts)
     },
-    conflict("super-prefix", around_by_stranger, no_facts),
+    Recipe {
+        // What is around it is an address block at most: of more, only the first block is looked at.
+        shortest: 13,
+        ..conflict("super-prefix", around_by_stranger, no_facts)
+    },
     Recipe {
         also: &["aspa-invalid"],
         ..conflict("tier1-sandwich", sandwiched, no_facts)

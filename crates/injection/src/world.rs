@@ -116,6 +116,15 @@ impl World {
         !said.iter().any(|at| times.contains(at))
     }
 
+    /// True when this network originates the prefix, or a part of it.
+    #[must_use]
+    pub fn holds_within(&self, prefix: &Prefix, origin: Asn) -> bool {
+        let behind = self.routes.range(*prefix..);
+        let mut parts = behind.take_while(|(part, _)| prefix.covers(part));
+        let is_its = |path: &AsPath| path.origin() == Some(Origin::As(origin));
+        parts.any(|(_, routes)| routes.values().any(is_its))
+    }
+
     /// The routes to a prefix.
     #[must_use]
     pub fn routes_to(&self, prefix: &Prefix) -> Option<&BTreeMap<usize, AsPath>> {

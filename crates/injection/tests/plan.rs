@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a broken fixture may panic")]
 
+use rstest::rstest;
 use weir_injection::{
     Label, Plan, World, frames,
     label::base_severity,
@@ -19,10 +20,16 @@ const PREFIXES: u32 = 60;
 
 /// Ten vantage points that see sixty prefixes of as many networks, for an hour.
 fn world() -> World {
+    world_of(|number| (format!("240.{number}.0.0/16"), number))
+}
+
+/// The same of these prefixes, each of the network of that number.
+fn world_of(held: fn(u32) -> (String, u32)) -> World {
     let mut world = World::default();
     for peer in 0..PEERS {
-        for network in 0..PREFIXES {
-            let prefix: Prefix = format!("240.{network}.0.0/16").parse().unwrap();
+        for number in 0..PREFIXES {
+            let (prefix, network) = held(number);
+            let prefix: Prefix = prefix.parse().unwrap();
             let path = [20_000 + peer, 21_000 + network % 7, 22_000 + network].map(Asn);
             let update = Update {
                 announced: vec![prefix.into()],
@@ -37,7 +44,7 @@ fn world() -> World {
             };
             let address = format!("198.18.0.{}", peer + 1).parse().unwrap();
             let message = Message {
-                event_time_us: BEGIN + i64::from(network) * 60_000_000,
+                event_time_us: BEGIN + i64::from(number) * 60_000_000,
                 peer: Peer::new(address, Asn(20_000 + peer)),
                 body: Body::Update(update),
             };
@@ -82,6 +89,15 @@ fn every_recipe_is_told_of_a_prefix_of_its_own_within_the_stream() {
     );
     assert!(plan.messages.is_sorted_by_key(|m| m.at_us));
     assert_eq!(plan.labels, planted().labels, "the same seed");
+}
+
+#[rstest]
+#[case::whose_other_half_the_stranger_holds(|n| (format!("240.{n}.0.0/16"), n % 2))]
+#[case::that_fill_an_address_block(|n| (format!("{}.0.0.0/12", 100 + n), n))]
+fn nothing_is_told_around_prefixes(#[case] held: fn(u32) -> (String, u32)) {
+    let plan = plan(&world_of(held), 1, 7, &Bogons::parse("10.0.0.0/8").unwrap());
+    assert_eq!(plan.left_out["super-prefix"], 1);
+    assert!(!plan.labels.is_empty());
 }
 
 #[test]
