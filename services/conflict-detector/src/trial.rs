@@ -87,8 +87,8 @@ pub enum TrialError {
         /// What was expected.
         reason: String,
     },
-    /// A value that nobody can have meant.
-    #[error("the rules in {}", path.display())]
+    /// A value that nobody can have meant, which the settings alone do not have.
+    #[error("the rules in {}, over the settings", path.display())]
     Range {
         /// The file.
         path: PathBuf,
@@ -139,13 +139,14 @@ impl Trial {
                 }
             }
         }
-        tried
-            .thresholds
-            .check()
-            .map_err(|source| TrialError::Range {
+        let held = config.thresholds.faults();
+        let mut faults = tried.thresholds.faults().into_iter();
+        if let Some(source) = faults.find(|fault| !held.contains(fault)) {
+            return Err(TrialError::Range {
                 path: path.to_owned(),
                 source,
-            })?;
+            });
+        }
         let judged_by = judged_by(&tried).map_err(|source| TrialError::Bogons {
             path: path.to_owned(),
             source,
@@ -231,7 +232,6 @@ fn values(thresholds: &Thresholds) -> Map<String, Json> {
     }
 }
 
-/// The text of the list of bogons that would hold, once it is known to be one; nothing for the built-in list.
 /// All that incidents are judged by, as text: settings with the same text find the same in the same input.
 ///
 /// # Errors
@@ -241,6 +241,7 @@ pub fn judged_by(config: &Config) -> Result<String, ConfigError> {
     Ok(format!("{thresholds}\n{}", bogons(config)?))
 }
 
+/// The text of the list of bogons that would hold, once it is known to be one; nothing for the built-in list.
 fn bogons(config: &Config) -> Result<String, ConfigError> {
     let Some(list) = &config.bogons else {
         return Ok(String::new());

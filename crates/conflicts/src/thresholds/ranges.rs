@@ -64,41 +64,35 @@ const PATH: u64 = 16_384;
 const ENTRIES: usize = 10_000;
 
 impl Thresholds {
-    /// Refuses the first value that nobody can have meant.
-    ///
-    /// # Errors
-    /// Which one, and what it may be.
-    pub fn check(&self) -> Result<(), RangeError> {
-        for (key, value, range, unit) in self.numbers() {
-            if !range.contains(&value) {
-                return Err(RangeError::Outside {
-                    key,
-                    value,
-                    least: *range.start(),
-                    most: *range.end(),
-                    unit,
-                });
-            }
-        }
-        self.check_order()?;
-        for (key, entries) in [("beacons", self.beacons.len()), ("tier1", self.tier1.len())] {
-            if entries > ENTRIES {
-                return Err(RangeError::Long {
-                    key,
-                    entries,
-                    most: ENTRIES,
-                });
-            }
-        }
-        match self.is_tier1(Asn(0)) {
-            true => Err(RangeError::NoNetwork),
-            false => Ok(()),
-        }
+    /// Every value that nobody can have meant, with what it may be.
+    #[must_use]
+    pub fn faults(&self) -> Vec<RangeError> {
+        let numbers = self.numbers().into_iter();
+        let outside = numbers.filter(|(_, value, range, _)| !range.contains(value));
+        let outside = outside.map(|(key, value, range, unit)| RangeError::Outside {
+            key,
+            value,
+            least: *range.start(),
+            most: *range.end(),
+            unit,
+        });
+        let lists = [("beacons", self.beacons.len()), ("tier1", self.tier1.len())];
+        let long = lists.into_iter().filter(|(_, entries)| *entries > ENTRIES);
+        let long = long.map(|(key, entries)| RangeError::Long {
+            key,
+            entries,
+            most: ENTRIES,
+        });
+        let no_network = self.is_tier1(Asn(0)).then_some(RangeError::NoNetwork);
+        outside
+            .chain(self.contradictions())
+            .chain(long)
+            .chain(no_network)
+            .collect()
     }
 
     /// Each number, with what it may be.
     fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>, &'static str); 14] {
-        let path = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
         let merit = u64::from(damping::CEILING);
         let (s, asns, bits) = (" seconds", " ASNs", " bits");
         [
@@ -123,14 +117,14 @@ impl Thresholds {
             ),
             ("fade_after_s", self.fade_after_s.into(), 1..=LONG_S, s),
             ("history_s", self.history_s.into(), 1..=LONG_S, s),
-            ("long_path_over", path(self.long_path_over), 1..=PATH, asns),
+            ("long_path_over", count(self.long_path_over), 1..=PATH, asns),
             (
                 "overlong_path_over",
-                path(self.overlong_path_over),
+                count(self.overlong_path_over),
                 1..=PATH,
                 asns,
             ),
-            ("prepended_over", path(self.prepended_over), 1..=PATH, asns),
+            ("prepended_over", count(self.prepended_over), 1..=PATH, asns),
             ("longest_ipv4", self.longest_ipv4.into(), 1..=32, bits),
             ("longest_ipv6", self.longest_ipv6.into(), 1..=128, bits),
             (
@@ -154,30 +148,29 @@ impl Thresholds {
         ]
     }
 
-    fn check_order(&self) -> Result<(), RangeError> {
-        let path = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
+    fn contradictions(&self) -> impl Iterator<Item = RangeError> {
         let (begins, ends) = (self.flap_begins_at.into(), self.flap_ends_below.into());
-        if !(1..=begins).contains(&ends) {
-            return Err(RangeError::Order {
-                key: "flap_ends_below",
-                value: ends,
-                relation: "1 to",
-                other: "flap_begins_at",
-                limit: begins,
-            });
-        }
-        let (long, overlong) = (path(self.long_path_over), path(self.overlong_path_over));
-        if overlong < long {
-            return Err(RangeError::Order {
-                key: "overlong_path_over",
-                value: overlong,
-                relation: "no less than",
-                other: "long_path_over",
-                limit: long,
-            });
-        }
-        Ok(())
+        let flap = (!(1..=begins).contains(&ends)).then_some(RangeError::Order {
+            key: "flap_ends_below",
+            value: ends,
+            relation: "1 to",
+            other: "flap_begins_at",
+            limit: begins,
+        });
+        let (long, overlong) = (count(self.long_path_over), count(self.overlong_path_over));
+        let path = (overlong < long).then_some(RangeError::Order {
+            key: "overlong_path_over",
+            value: overlong,
+            relation: "no less than",
+            other: "long_path_over",
+            limit: long,
+        });
+        flap.into_iter().chain(path)
     }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -188,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_within_their_ranges() {
-        assert_eq!(Thresholds::default().check(), Ok(()));
+        assert_eq!(Thresholds::default().faults(), []);
     }
 
     #[rstest]
@@ -207,6 +200,11 @@ mod tests {
     ) {
         let mut thresholds = Thresholds::default();
         spoil(&mut thresholds);
-        assert_eq!(thresholds.check().unwrap_err().to_string(), told);
+        let faults: Vec<_> = thresholds
+            .faults()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(faults, [told]);
     }
 }

@@ -25,16 +25,14 @@ fn what_the_file_says_lies_over_what_holds_and_the_rest_stays() {
     let mut site = Config::default();
     site.thresholds.confirm_at = 4;
     site.thresholds.fade_after_s = 60;
+    site.thresholds.history_s = 86_400;
     let text =
         "[conflict_detector.thresholds]\nconfirm_at = 2\ntier1 = [64500]\nfade_after_s = 60\n";
     let trial = tried(&site, text).unwrap();
     assert_eq!(trial.config.thresholds.confirm_at, 2);
-    assert_eq!(trial.config.thresholds.fade_after_s, 60, "of the site");
-    assert_eq!(
-        trial.config.thresholds.history_s,
-        30 * 86_400,
-        "the default"
-    );
+    assert_eq!(trial.config.thresholds.fade_after_s, 60, "said twice");
+    assert_eq!(trial.config.thresholds.history_s, 86_400, "of the site");
+    assert_eq!(trial.config.thresholds.longest_ipv4, 24, "the default");
     let told: Vec<_> = trial
         .changes
         .iter()
@@ -43,6 +41,30 @@ fn what_the_file_says_lies_over_what_holds_and_the_rest_stays() {
     assert_eq!(told, ["thresholds.confirm_at", "thresholds.tier1"]);
     assert_eq!(trial.changes[0].old, json!(4));
     assert_eq!(trial.changes[0].new, json!(2));
+}
+
+#[test]
+fn the_file_is_not_blamed_for_what_the_settings_say() {
+    let mut site = Config::default();
+    site.thresholds.confirm_at = 0;
+    site.thresholds.flap_begins_at = 500;
+    let trial = tried(&site, "[conflict_detector.thresholds]\nlongest_ipv4 = 25\n").unwrap();
+    assert_eq!(trial.config.thresholds.longest_ipv4, 25);
+    let own = "[conflict_detector.thresholds]\nlongest_ipv4 = 33\n";
+    let refused = tried(&site, own).unwrap_err();
+    assert!(refused.contains("`longest_ipv4` is 33"), "{refused}");
+    let worse = "[conflict_detector.thresholds]\nconfirm_at = 10001\n";
+    let refused = tried(&site, worse).unwrap_err();
+    assert!(refused.contains("`confirm_at` is 10001"), "{refused}");
+}
+
+#[test]
+fn a_value_that_contradicts_the_settings_is_told_beside_theirs() {
+    let text = "[conflict_detector.thresholds]\nflap_begins_at = 500\n";
+    let refused = tried(&Config::default(), text).unwrap_err();
+    let told =
+        "over the settings: `flap_ends_below` is 750: expected 1 to `flap_begins_at`, which is 500";
+    assert!(refused.ends_with(told), "{refused}");
 }
 
 #[test]
