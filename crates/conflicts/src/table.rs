@@ -128,7 +128,7 @@ impl Table {
         t: &Thresholds,
     ) -> Effect {
         if self.seats.is_full_for(voice.slot) {
-            self.make_room(peers);
+            self.make_room(peers, voice.now);
         }
         let (paths, seats, entry) = self.with_paths(prefix);
         let Voice { slot, now, .. } = voice;

@@ -1,14 +1,17 @@
 //! What a table forgets: once a day what has expired or is too old, and whom there is no room for.
 
-use weir_routing::rib::{Peers, Route};
+use weir_routing::rib::{PathTable, Peers, Seats};
 
-use super::Table;
-use crate::thresholds::Thresholds;
+use super::{Entry, Table, leave};
+use crate::{
+    facts::{Mark, PathFacts},
+    thresholds::Thresholds,
+};
 
 impl Table {
     /// There is room for routes of [`weir_routing::rib::seats::SEATS`] sessions, and another one speaks: what has
     /// expired goes, and if that was not enough, the routes of a session that is over, of the oldest if none is.
-    pub(super) fn make_room(&mut self, peers: &Peers) {
+    pub(super) fn make_room(&mut self, peers: &Peers, now: i64) {
         let Self {
             paths,
             seats,
@@ -16,10 +19,7 @@ impl Table {
             ..
         } = self;
         for entry in entries.values_mut() {
-            let had = !entry.routes.is_empty();
-            let release = |old: Route| paths.release(old.path);
-            entry.routes.drop_expired(peers, seats, release);
-            entry.lost |= had && entry.routes.is_empty();
+            drop_expired(entry, paths, peers, seats, now);
         }
         let is_over = |slot| peers.session(slot).is_none_or(|session| !session.current);
         let Some(leaves) = seats.oldest_if_full(is_over) else {
@@ -29,7 +29,7 @@ impl Table {
             while let Some(old) = entry.routes.any_of(leaves, seats) {
                 entry.routes.withdraw(leaves, old.path_id, seats);
                 entry.lost |= entry.routes.is_empty();
-                paths.release(old.path);
+                leave(paths, &mut entry.history, old.path, now);
             }
         }
     }
@@ -45,16 +45,7 @@ impl Table {
             ..
         } = self;
         entries.retain(|prefix, entry| {
-            let had = !entry.routes.is_empty();
-            entry.routes.drop_expired(peers, seats, |old| {
-                if let Some(origin) = paths.facts(old.path).and_then(|f| f.origin.as_ref())
-                    && let Some(seen) = entry.history.get_mut(origin)
-                {
-                    seen.last_us = now;
-                }
-                paths.release(old.path);
-            });
-            entry.lost |= had && entry.routes.is_empty();
+            drop_expired(entry, paths, peers, seats, now);
             for route in entry.routes.iter(seats) {
                 if let Some(origin) = paths.facts(route.path).and_then(|f| f.origin.as_ref())
                     && let Some(seen) = entry.history.get_mut(origin)
@@ -72,6 +63,25 @@ impl Table {
     }
 }
 
+/// Drops the routes that have expired; an entry that held no others is lost.
+fn drop_expired(
+    entry: &mut Entry,
+    paths: &mut PathTable<Mark, PathFacts>,
+    peers: &Peers,
+    seats: &mut Seats,
+    now: i64,
+) {
+    let Entry {
+        routes,
+        history,
+        lost,
+        ..
+    } = entry;
+    let had = !routes.is_empty();
+    routes.drop_expired(peers, seats, |old| leave(paths, history, old.path, now));
+    *lost |= had && routes.is_empty();
+}
+
 #[cfg(test)]
 mod tests {
     use weir_routing::{
@@ -80,10 +90,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{
-        facts::{Mark, Measure},
-        table::Voice,
-    };
+    use crate::{facts::Measure, table::Voice};
 
     #[test]
     fn when_there_is_no_seat_left_the_oldest_session_loses_its_routes() {
@@ -106,7 +113,7 @@ mod tests {
                 generation: 0,
                 earlier: &[],
                 event_time_us: 0,
-                now: 0,
+                now: slot.into(),
                 from_rib: false,
             };
             table.announce(prefix, 0, path, voice, &peers, &t);
@@ -117,6 +124,12 @@ mod tests {
         }
         let [crowded, alone] = prefixes.map(|prefix| &table.entries[&prefix]);
         assert!(alone.routes.is_empty() && alone.lost);
+        let left = alone.history.0.first().map(|seen| seen.last_us);
+        assert_eq!(
+            left,
+            Some(sessions.into()),
+            "its origin was there until then"
+        );
         assert_eq!(crowded.routes.iter(&table.seats).count(), SEATS);
         assert!(!crowded.routes.has_slot(Slot(0), &table.seats));
         assert!(crowded.routes.has_slot(Slot(sessions), &table.seats));
