@@ -32,6 +32,9 @@ impl Mark {
 /// Facts of one path that every route which holds it shares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PathFacts {
+    /// Stream time since which any route here has had it: no route has stood for longer, whatever its source's clock
+    /// says.
+    pub(crate) since_us: i64,
     /// Who originated it; trailing bogon private ASNs are stripped when a public one stands
     /// before them.
     pub(crate) origin: Option<Origin>,
@@ -54,10 +57,11 @@ pub(crate) struct PathFacts {
 }
 
 impl PathFacts {
-    pub(crate) fn of(path: &AsPath, measure: Measure<'_>) -> Self {
+    pub(crate) fn of(path: &AsPath, measure: Measure<'_>, since_us: i64) -> Self {
         let origin = origin(path, measure.bogons);
         let suspect = origin.as_ref().map(Origin::suspect);
         Self {
+            since_us,
             suspect,
             origin,
             bogon: bogon(path, measure.bogons),
@@ -210,7 +214,7 @@ mod tests {
             bogons: &Bogons::without_documentation(),
             thresholds: &Thresholds::default(),
         };
-        PathFacts::of(path, measure)
+        PathFacts::of(path, measure, 0)
     }
 
     #[rstest]

@@ -134,7 +134,8 @@ impl Shard {
             && !update.announced.is_empty()
         {
             let mark = Mark::of(attributes);
-            let path = self.table.intern(&attributes.as_path, mark, ground.measure);
+            let path = &attributes.as_path;
+            let path = self.table.intern(path, mark, ground.measure, voice.now);
             held = Some(path);
             for nlri in &update.announced {
                 let prefix = nlri.prefix;

@@ -85,9 +85,16 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn intern(&mut self, path: &AsPath, mark: Mark, measure: Measure<'_>) -> PathRef {
+    /// The number of a path that is announced at `now`, with one count for the caller.
+    pub(crate) fn intern(
+        &mut self,
+        path: &AsPath,
+        mark: Mark,
+        measure: Measure<'_>,
+        now: i64,
+    ) -> PathRef {
         self.paths
-            .intern(path, mark, |path| PathFacts::of(path, measure))
+            .intern(path, mark, |path| PathFacts::of(path, measure, now))
     }
 
     pub(crate) fn entry(&mut self, prefix: Prefix) -> &mut Entry {
@@ -315,7 +322,8 @@ impl Table {
     }
 
     /// True when one of `transits` stands right before one of `origins` on paths to the prefix that as many peer ASNs
-    /// as it takes to confirm an incident have had for a while: who forges one must wait, and be seen.
+    /// as it takes to confirm an incident have had for a while: who forges one must wait, and be seen. A source whose
+    /// clock is late does not shorten the wait: the path has to have been here for as long.
     pub(crate) fn is_transit(
         &self,
         prefix: &Prefix,
@@ -329,8 +337,10 @@ impl Table {
         };
         let passes = |route: &Route| {
             let path = self.paths.path(route.path);
+            let known_since = self.paths.facts(route.path).map_or(now, |f| f.since_us);
+            let since = route.event_time_us.max(known_since);
             peers.freshness(route.slot, route.generation) == Freshness::Fresh
-                && now.saturating_sub(route.event_time_us) >= t.settled_after_us()
+                && now.saturating_sub(since) >= t.settled_after_us()
                 && path.is_some_and(|path| facts::passes(path, transits, origins))
         };
         let mut asns: SmallVec<[Asn; 16]> = SmallVec::new();

@@ -4,7 +4,7 @@
 mod story;
 
 use rstest::rstest;
-use story::{MINUTE, Story, told};
+use story::{MINUTE, START, Story, told};
 use weir_conflicts::incident::Severity;
 
 /// A prefix that AS64500 holds of old, behind AS64506, whose paths have stood for long enough to say something.
@@ -64,6 +64,26 @@ fn paths_that_many_carry_make_a_provider_once_they_have_stood(
     story.pass(for_us);
     story.announce(1, "10.64.0.0/20", "64501 64510");
     assert_eq!(story.last().severity, severity);
+}
+
+#[rstest]
+#[case::of_now(MINUTE, Severity::High)]
+#[case::that_have_stood(11 * MINUTE, Severity::Low)]
+fn a_source_whose_clock_is_late_does_not_age_a_path(
+    #[case] for_us: i64,
+    #[case] severity: Severity,
+) {
+    let mut story = held();
+    story.late_by(11 * MINUTE);
+    for n in 4..=6 {
+        story.announce(n, "10.64.0.0/20", &format!("6450{n} 64510 64500"));
+    }
+    story.pass(for_us);
+    story.announce(1, "10.64.0.0/20", "64501 64510");
+    assert_eq!(story.last().severity, severity);
+    let now = START + 11 * MINUTE + for_us;
+    let told = story.last().evidence[0].event_time_us;
+    assert_eq!(told, now - 11 * MINUTE, "the source's own time");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use weir_routing::Prefix;
 const FORMAT_1: &str = include_str!("fixtures/snapshot-format-1.txt");
 const FORMAT_2: &str = include_str!("fixtures/snapshot-format-2.txt");
 const FORMAT_3: &str = include_str!("fixtures/snapshot-format-3.txt");
+const FORMAT_4: &str = include_str!("fixtures/snapshot-format-4.txt");
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -43,6 +44,7 @@ fn told_anew() -> Story {
 #[case::of_format_1(FORMAT_1)]
 #[case::of_format_2(FORMAT_2)]
 #[case::of_format_3(FORMAT_3)]
+#[case::of_format_4(FORMAT_4)]
 fn a_snapshot_is_read_and_written_in_the_newest_format(#[case] snapshot: &str) {
     let (control, block) = snapshot.split_once("block\n").unwrap();
     let control = control.strip_prefix("control\n").unwrap();

@@ -269,6 +269,7 @@ pub(super) fn put_table(to: &mut Writer, table: &Table) {
         let mark = table.paths.mark(at).unwrap_or_default();
         to.flag(mark.blackhole);
         to.option(mark.only_to_customer, put_asn);
+        to.signed(table.paths.facts(at).map_or(0, |facts| facts.since_us));
         put_path(to, table.paths.path(at).unwrap_or(&AsPath::default()));
     });
     to.list(entries, |to, (prefix, entry, routes)| {
@@ -298,8 +299,13 @@ pub(super) fn table(from: &mut Reader<'_>, measure: Measure<'_>) -> Read<Table> 
                 from.option(asn)?
             },
         };
+        let since_us = if from.format() < 5 {
+            i64::MAX
+        } else {
+            from.signed()?
+        };
         let path = path(from)?;
-        Ok(table.intern(&path, mark, measure))
+        Ok(table.intern(&path, mark, measure, since_us))
     })?;
     let entries = from.list(|from| {
         let prefix = prefix(from)?;
@@ -309,6 +315,12 @@ pub(super) fn table(from: &mut Reader<'_>, measure: Measure<'_>) -> Read<Table> 
         for route in told.iter().flatten() {
             routes.announce(*route, &mut table.seats);
             table.paths.retain(route.path, 1);
+            if from.format() < 5
+                && let Some((.., facts)) = table.paths.with_facts_mut(route.path)
+            {
+                // As long as its oldest route, then.
+                facts.since_us = facts.since_us.min(route.event_time_us);
+            }
         }
         let entry = Entry {
             lost: lost || (routes.is_empty() && !told.is_empty()),

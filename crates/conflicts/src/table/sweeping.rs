@@ -100,7 +100,7 @@ mod tests {
             bogons: &bogons,
             thresholds: &t,
         };
-        let path = table.intern(&"64500 64501".parse().unwrap(), Mark::default(), measure);
+        let path = table.intern(&"64500 64501".parse().unwrap(), Mark::default(), measure, 0);
         let prefixes = ["10.0.0.0/20", "10.0.16.0/20"].map(|prefix| prefix.parse().unwrap());
         let sessions = u32::try_from(SEATS).unwrap();
         for n in 0..=sessions {

@@ -127,6 +127,8 @@ pub(crate) struct Story {
     pub(crate) detector: Detector,
     pub(crate) records: Vec<Record>,
     now: i64,
+    /// How far the clocks of the sources are behind.
+    late: i64,
     written: WriterSeq,
     offset: i64,
     context: bool,
@@ -143,6 +145,7 @@ impl Story {
             detector: Detector::new(TopicEpoch(1), Thresholds::default(), bogons),
             records: Vec::new(),
             now: START,
+            late: 0,
             written: WriterSeq {
                 writer_epoch: 1,
                 seq: 0,
@@ -222,6 +225,11 @@ impl Story {
         self.control(Control::Tick)
     }
 
+    /// From now on the clocks of the sources are so far behind.
+    pub(crate) fn late_by(&mut self, late: i64) {
+        self.late = late;
+    }
+
     pub(crate) fn next_life(&mut self) {
         self.written = WriterSeq {
             writer_epoch: 2,
@@ -280,10 +288,14 @@ impl Story {
     }
 
     fn record(&self, body: Body) -> Record {
+        let late = match body {
+            Body::Routes(_) => self.late,
+            Body::Control(_) => 0,
+        };
         Record {
             collector: "rrc00".into(),
             written: self.written,
-            event_time_us: self.now,
+            event_time_us: self.now - late,
             receive_time_us: self.now + 5,
             synthetic: false,
             body,
