@@ -392,6 +392,24 @@ impl Incident {
         }
     }
 
+    /// How bad it can be at most, whatever its routes: by what is said of the suspect, and of the prefix.
+    pub(crate) fn at_most(&self) -> Severity {
+        let is = |why| self.reasons.contains(&why);
+        let info = [reason::NO_BASELINE, reason::RPKI_VALID, reason::SIBLING];
+        if info.into_iter().any(is) {
+            return Severity::Info;
+        }
+        let low = [
+            reason::CUSTOMER_OF_VICTIM,
+            reason::PROVIDER_OF_VICTIM,
+            reason::TRANSIT_OF_VICTIM,
+        ];
+        if low.into_iter().any(is) {
+            return Severity::Low;
+        }
+        Severity::Critical
+    }
+
     /// Files a route under its peer. True when that changed more than a time.
     pub(crate) fn witness(&mut self, seen: Evidence) -> bool {
         let mut changed = insert_sorted(&mut self.peer_asns, seen.peer.asn);

@@ -14,8 +14,8 @@ pub const FACTS: [(&str, i32); 4] = [
     (reason::RPKI_LENGTH, -45),
 ];
 
-/// Points of what excuses the suspect. The strongest counts, and only while it holds for every route: while the
-/// incident is milder than its type.
+/// Points of what excuses the suspect. The strongest counts, and only while every route has one: while the incident is
+/// milder than it would be with a route that has none.
 pub const EXCUSES: [(&str, i32); 11] = [
     (reason::TRANSIT_OF_VICTIM, -30),
     (reason::VICTIM_ON_PATH, -30),
@@ -28,6 +28,15 @@ pub const EXCUSES: [(&str, i32); 11] = [
     (reason::CUSTOMER, -60),
     (reason::RPKI_VALID, -60),
     (reason::SIBLING, -60),
+];
+
+/// Excuses of single routes; the others are of the incident.
+const OF_A_ROUTE: [&str; 5] = [
+    reason::VICTIM_ON_PATH,
+    reason::PREVIOUSLY_SEEN,
+    reason::VALID_COVERING,
+    reason::BLACKHOLE,
+    reason::CUSTOMER,
 ];
 
 /// Excuses that whoever forges the tail of a path gives himself: none where ROAs forbid the route.
@@ -70,11 +79,24 @@ impl Incident {
     }
 
     fn excuse(&self) -> i32 {
-        if self.severity >= rules::severity(self.kind) {
-            return 0;
-        }
         let is = |why| self.reasons.contains(&why);
-        let holds = |why| is(why) && !(is(reason::RPKI_INVALID) && OF_THE_PATH.contains(&why));
+        let base = rules::severity(self.kind);
+        // Other reasons than excuses make a route, or the incident, milder too.
+        let of_route = if is(reason::RPKI_LENGTH) {
+            Severity::Low
+        } else {
+            base
+        };
+        let of_route = of_route.min(self.at_most());
+        let holds = |why| {
+            let without = if OF_A_ROUTE.contains(&why) {
+                of_route
+            } else {
+                base
+            };
+            let forged = is(reason::RPKI_INVALID) && OF_THE_PATH.contains(&why);
+            is(why) && self.severity < without && !forged
+        };
         let excuses = EXCUSES.iter().filter(|(why, _)| holds(why));
         excuses.map(|(_, points)| *points).min().unwrap_or_default()
     }

@@ -109,18 +109,7 @@ pub(super) fn weigh(live: &mut Live, ground: Ground<'_>) -> bool {
     for why in says.into_iter().flatten() {
         insert_sorted(&mut incident.reasons, why);
     }
-    let is = |why: &str| incident.reasons.contains(&why);
-    let most = if is(reason::RPKI_VALID) || is(reason::SIBLING) {
-        Severity::Info
-    } else if is(reason::CUSTOMER_OF_VICTIM)
-        || is(reason::PROVIDER_OF_VICTIM)
-        || is(reason::TRANSIT_OF_VICTIM)
-    {
-        Severity::Low
-    } else {
-        Severity::Critical
-    };
-    incident.severity = (*worst).min(most);
+    incident.severity = (*worst).min(incident.at_most());
     before.0 != incident.severity || before.1 != incident.reasons
 }
 
