@@ -58,7 +58,8 @@ pub(crate) struct PathFacts {
 
 impl PathFacts {
     pub(crate) fn of(path: &AsPath, measure: Measure<'_>, since_us: i64) -> Self {
-        let origin = origin(path, measure.bogons);
+        let stripped = |asn: Asn| asn.is_private() && measure.bogons.contains_asn(asn);
+        let origin = origin(path, stripped);
         let suspect = origin.as_ref().map(Origin::suspect);
         Self {
             since_us,
@@ -127,9 +128,9 @@ pub(crate) fn passes(path: &AsPath, near: &[Asn], far: &[Asn]) -> bool {
     links.any(|[one, other]| near.contains(&one) && far.contains(&other))
 }
 
-fn origin(path: &AsPath, bogons: &Bogons) -> Option<Origin> {
+/// Who originated the route, once what is `stripped` behind a network that is not was.
+pub(crate) fn origin(path: &AsPath, stripped: impl Fn(Asn) -> bool) -> Option<Origin> {
     let origin = path.origin()?;
-    let stripped = |asn: Asn| asn.is_private() && bogons.contains_asn(asn);
     match origin {
         Origin::As(asn) if stripped(asn) => {
             let public = hops(path).rfind(|asn| !stripped(*asn));

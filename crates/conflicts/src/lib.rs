@@ -11,10 +11,13 @@
 //! - [`knowledge`]: what others say, which the log names and the caller provides.
 //! - [`detector`]: the control shard, which every record passes, and one shard per address block.
 //! - [`snapshot`]: the shards as bytes, each at its own position.
+//!
+//! [`peerings`] is another judge, of sessions as they are configured rather than of routes: it has no state.
 
 pub mod detector;
 pub mod incident;
 pub mod knowledge;
+pub mod peerings;
 pub mod record;
 pub mod rule;
 pub mod rules;

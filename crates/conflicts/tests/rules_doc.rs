@@ -1,26 +1,54 @@
 //! `docs/rules.md` tells people about exactly the rules that there are, and how bad each is.
 
-use weir_conflicts::{incident::Severity, rules, suspicion};
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-/// Name of the rule, and the first word on its severity, of each row.
-fn rows() -> impl Iterator<Item = (&'static str, String)> {
-    let page = include_str!("../../../docs/rules.md");
-    page.lines().filter_map(|line| {
+use weir_conflicts::{incident::Severity, peerings, rules, suspicion};
+
+const PAGE: &str = include_str!("../../../docs/rules.md");
+
+/// What stands under a heading.
+fn section(heading: &str) -> &'static str {
+    let (_, section) = PAGE.split_once(&format!("\n## {heading}\n")).unwrap();
+    section.split("\n## ").next().unwrap()
+}
+
+/// Name of the rule, and what is said of its severity, of each row of a table.
+fn rows(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    text.lines().filter_map(|line| {
         let mut cells = line.strip_prefix("| `")?.split(" | ");
         let name = cells.next()?.split('`').next()?;
-        let severity = cells.nth(1)?.split([';', ',', ' ']).next()?;
-        Some((name, severity.to_lowercase()))
+        Some((name, cells.nth(1)?))
     })
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([';', ',', ' '])
 }
 
 #[test]
 fn every_rule_has_its_row_with_its_severity_and_every_row_its_rule() {
-    let told: Vec<_> = rows().collect();
+    // The first table of the page.
+    let (rules_of_routes, _) = PAGE.split_once("\n## ").unwrap();
+    let first = |(name, told)| (name, words(told).next().unwrap());
+    let told: Vec<_> = rows(rules_of_routes).map(first).collect();
     let rules: Vec<_> = rules::ALL
         .iter()
+        .map(|rule| (rule.kind().name(), rule.severity().name()))
+        .collect();
+    assert_eq!(told, rules);
+}
+
+#[test]
+fn every_rule_of_peerings_has_its_row_with_every_severity_that_it_has() {
+    let is_severity = |word: &&str| Severity::ALL.iter().any(|of| of.name() == *word);
+    let told: Vec<(&str, Vec<&str>)> = rows(section("Configured peerings"))
+        .map(|(name, told)| (name, words(told).filter(is_severity).collect()))
+        .collect();
+    let rules: Vec<(&str, Vec<&str>)> = peerings::ALL
+        .iter()
         .map(|rule| {
-            let severity = format!("{:?}", rule.severity()).to_lowercase();
-            (rule.kind().name(), severity)
+            let severities = rule.severities.iter().map(|of| of.name());
+            (rule.kind.name(), severities.collect())
         })
         .collect();
     assert_eq!(told, rules);
@@ -28,10 +56,7 @@ fn every_rule_has_its_row_with_its_severity_and_every_row_its_rule() {
 
 #[test]
 fn every_reason_that_raises_or_lowers_suspicion_is_told_with_its_points() {
-    let page = include_str!("../../../docs/rules.md");
-    let (_, told) = page.split_once("## Suspicion").unwrap();
-    let (told, _) = told.split_once("\n## ").unwrap();
-    let told: Vec<(&str, i32)> = told
+    let told: Vec<(&str, i32)> = section("Suspicion")
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.strip_suffix(" |"))
         .map(|line| line.split_once("` | ").unwrap())
@@ -44,11 +69,10 @@ fn every_reason_that_raises_or_lowers_suspicion_is_told_with_its_points() {
         (suspicion::ONE_PEER, "while peers of"),
     ] {
         let said = format!("{points} {when}");
-        assert!(page.contains(&said), "{said}");
+        assert!(PAGE.contains(&said), "{said}");
     }
     for severity in Severity::ALL {
-        let name = format!("{severity:?}").to_lowercase();
-        let beginning = format!("{name} {}", suspicion::beginning(severity));
-        assert!(page.contains(&beginning), "{beginning}");
+        let beginning = format!("{} {}", severity.name(), suspicion::beginning(severity));
+        assert!(PAGE.contains(&beginning), "{beginning}");
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     export::ExportArguments,
     incidents::IncidentsCommand,
     inject::InjectCommand,
+    peerings::PeeringsCommand,
     pipelines::{GroupsCommand, PipelinesCommand},
     site::SiteArguments,
     topics::TopicsCommand,
@@ -77,6 +78,11 @@ pub(crate) enum Command {
         site: SiteArguments,
         #[command(subcommand)]
         command: IncidentsCommand,
+    },
+    /// Judge BGP sessions as they are configured, before any route comes.
+    Peerings {
+        #[command(subcommand)]
+        command: PeeringsCommand,
     },
     /// Bring the tables of every store that the settings name up to this version.
     Migrate {

@@ -2,6 +2,7 @@
 
 mod caught_up;
 mod cli;
+mod columns;
 mod compose;
 mod config_show;
 mod doctor;
@@ -9,6 +10,7 @@ mod export;
 mod incidents;
 mod inject;
 mod migrate;
+mod peerings;
 mod pipelines;
 mod progress;
 mod replay;
@@ -56,6 +58,7 @@ fn obey(cli: Cli, telemetry: Telemetry) -> Result<ExitCode, Failure> {
         Some(Command::Export(arguments)) => export::export(&arguments),
         // As diff(1): its exit code is its answer.
         Some(Command::Incidents { site, command }) => return incidents::incidents(&command, &site),
+        Some(Command::Peerings { command }) => return peerings::peerings(&command),
         Some(Command::Inject { command }) => inject::inject(&command),
         Some(Command::Migrate { site }) => migrate::migrate(&site),
         Some(Command::Doctor(arguments)) => doctor::doctor(&arguments),

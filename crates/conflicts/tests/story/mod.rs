@@ -356,7 +356,7 @@ pub(crate) fn line(transition: &Transition) -> String {
         }
         .to_owned(),
         of.kind.name().to_owned(),
-        format!("{:?}", of.severity).to_lowercase(),
+        of.severity.name().to_owned(),
         format!("{:?}", of.state).to_lowercase(),
     ];
     if of.state == State::Ended {

@@ -8,7 +8,7 @@ use std::{
 use weir_events::time::rfc3339;
 use weir_record_store::diff::{Aspect, Difference, Report, Sketch};
 
-use crate::config_show::without_password;
+use crate::{columns, config_show::without_password};
 
 /// Both places, counts by kind and rule, and at most `limit` differences.
 pub(super) fn write(
@@ -38,7 +38,7 @@ pub(super) fn write(
     writeln!(out)?;
     let listed = &report.differences[..differ.min(limit)];
     let rows: Vec<[String; 6]> = listed.iter().map(row).collect();
-    columns(
+    columns::write(
         out,
         [
             "severity",
@@ -156,27 +156,4 @@ fn end(of: &Sketch) -> String {
         (Some(at), None) => rfc3339(at),
         (None, _) => "goes on".to_owned(),
     }
-}
-
-/// Each column as wide as its widest cell; the last one ends the line.
-fn columns<const N: usize>(
-    out: &mut impl Write,
-    head: [&str; N],
-    rows: &[[String; N]],
-) -> io::Result<()> {
-    let mut widths = head.map(str::len);
-    for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.len());
-        }
-    }
-    let rows = rows.iter().map(|row| row.each_ref().map(String::as_str));
-    for row in std::iter::once(head).chain(rows) {
-        let cells = row.iter().zip(widths);
-        let text: Vec<String> = cells
-            .map(|(cell, width)| format!("{cell:width$}"))
-            .collect();
-        writeln!(out, "{}", text.join("  ").trim_end())?;
-    }
-    Ok(())
 }
