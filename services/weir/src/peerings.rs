@@ -23,7 +23,7 @@ use crate::progress::Failure;
 const EXAMPLE: &str = r#"Examples:
   weir peerings check peerings.toml
   weir peerings check peerings.toml --vrps vrps.json
-  weir peerings check peerings.json --format json | jq '.findings[] | select(.severity == "critical")'
+  weir peerings check peerings.json --format json | jq '.findings[].description'
 peerings.toml has a table for each session:
   [[peerings]]
   name = "edge1-transit"       # or `id`; no two may have the same
@@ -40,8 +40,9 @@ peerings.toml has a table for each session:
   [peerings.routing_policy]
   import = { prefixes = ["198.51.100.0/24"], as_path = [64497, 64499] }   # nearest first
   export = { prefixes = ["203.0.113.0/24"] }
-JSON has the same keys, in the list `peerings` or in a list alone. Without `as_path` prefixes are taken to be
-originated by the neighbour (import), or by `local_asn` (export, unless another neighbour hands them in).
+JSON has the same keys, in the list `peerings` or in a list alone.
+Without `as_path` prefixes are taken to be originated by the neighbour (import), or by
+`local_asn` (export, unless another neighbour hands them in).
 examples/peerings.toml has mistakes to look at; docs/rules.md says what each rule finds."#;
 
 #[derive(Debug, Clone, Subcommand)]

@@ -98,19 +98,19 @@ fn slow_keepalive(peering: &Peering) -> Option<Finding> {
     }
     let (why, action) = match hold_time {
         0 => (
-            "a hold time of 0 turns keepalives off".to_owned(),
+            ", but a hold time of 0 turns keepalives off".to_owned(),
             "Set `keepalive` to 0, or `hold_time` to three times it.".to_owned(),
         ),
         _ => (
             format!(
-                "more than a third of the hold time of {hold_time} s: one that is lost ends the session"
+                " is more than a third of the hold time of {hold_time} s: one that is lost may end the session"
             ),
             format!("Set `keepalive` to {most} or less, or `hold_time` to three times it."),
         ),
     };
     Some(mismatch(
         peering,
-        format!("a keepalive every {keepalive} s, but {why} (RFC 4271, 4.4)"),
+        format!("a keepalive every {keepalive} s{why} (RFC 4271, 4.4)"),
         &action,
         [
             ("key", json!("keepalive")),

@@ -28,7 +28,7 @@ fn judge(configured: &Configured<'_>, findings: &mut Vec<Finding>) {
             affected_peers: ids([peering]),
             description: format!("the own AS{own} stands on the path that is taken in: {path}"),
             recommended_action:
-                "Take the own ASN out of `import.as_path`, and refuse routes that it is on."
+                "Take the own ASN out of `routing_policy.import.as_path`, and refuse routes that it is on."
                     .to_owned(),
             metadata: metadata([
                 ("local_asn", json!(own)),
