@@ -99,6 +99,16 @@ impl AsPath {
         Self::new([Segment::Sequence(asns)])
     }
 
+    /// The path without those ASNs of its sequences that are `out`; what they stood between stands side by side.
+    #[must_use]
+    pub fn without(&self, out: impl Fn(Asn) -> bool) -> Self {
+        let kept = |asns: &[Asn]| asns.iter().copied().filter(|asn| !out(*asn)).collect();
+        Self::new(self.segments.iter().map(|segment| match segment {
+            Segment::Sequence(asns) => Segment::Sequence(kept(asns)),
+            other => other.clone(),
+        }))
+    }
+
     /// Adds a segment at the far end.
     pub fn push(&mut self, segment: Segment) {
         match (self.segments.last_mut(), segment) {

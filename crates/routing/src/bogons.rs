@@ -5,11 +5,18 @@
 //! loads use; fixtures and scenarios take [`Bogons::without_documentation`] or parse their own.
 //!
 //! Text form: one entry per line, a prefix, an ASN (`AS` may stand before it) or a range of ASNs
-//! (`64496-64511`); `#` begins a comment.
+//! (`64496-64511`); `#` begins a comment. A comment before the first entry may say how old it is: `as of 2026-11-21`.
 
 use std::{fmt, ops::RangeInclusive};
 
-use crate::{asn::Asn, prefix::Prefix};
+use weir_events::time::parse_rfc3339;
+
+use crate::{
+    asn::Asn,
+    delegated::Delegated,
+    lists::{self, AsnList, PrefixList, asn_range},
+    prefix::Prefix,
+};
 
 /// The list of 2026-11-21: <https://bgpfilterguide.nlnog.net/guides/bogon_prefixes> and
 /// `bogon_asns`. `2000::/3` is not in it: what lies outside is, prefix by prefix.
@@ -18,10 +25,8 @@ const NLNOG: &str = include_str!("bogons/nlnog.txt");
 /// A list of what must not be announced. Cheap to ask, immutable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bogons {
-    // Sorted, none covers another, so that the only candidate is the last one not above.
-    prefixes: Vec<Prefix>,
-    // Sorted, disjoint.
-    asns: Vec<RangeInclusive<u32>>,
+    prefixes: PrefixList,
+    asns: AsnList,
 }
 
 /// A line that is no entry.
@@ -50,18 +55,12 @@ impl Bogons {
         let list = Self::nlnog();
         let documentation =
             |prefix: &Prefix| DOCUMENTATION.iter().any(|text| text.parse() == Ok(*prefix));
-        Self {
-            prefixes: list
-                .prefixes
-                .into_iter()
-                .filter(|prefix| !documentation(prefix))
-                .collect(),
-            asns: list
-                .asns
-                .into_iter()
-                .filter(|range| !Asn(*range.start()).is_documentation())
-                .collect(),
-        }
+        let (prefixes, asns) = (list.prefixes.prefixes(), list.asns.ranges());
+        let prefixes = prefixes.iter().filter(|prefix| !documentation(prefix));
+        let asns = asns
+            .iter()
+            .filter(|range| !Asn(*range.start()).is_documentation());
+        Self::new(prefixes.copied(), asns.cloned())
     }
 
     /// A list of one's own; entries may overlap.
@@ -69,46 +68,50 @@ impl Bogons {
         prefixes: impl IntoIterator<Item = Prefix>,
         asns: impl IntoIterator<Item = RangeInclusive<u32>>,
     ) -> Self {
-        let mut list = Self {
+        Self {
             prefixes: prefixes.into_iter().collect(),
             asns: asns.into_iter().collect(),
-        };
-        list.prefixes.sort_unstable();
-        // What it covers follows a prefix at once.
-        list.prefixes.dedup_by(|next, kept| kept.covers(next));
-        list.asns.retain(|range| !range.is_empty());
-        list.asns.sort_unstable_by_key(|range| *range.start());
-        list.asns.dedup_by(|next, kept| {
-            // Neighbours stay apart, so that a part can be left out by name.
-            let overlaps = next.start() <= kept.end();
-            if overlaps {
-                *kept = *kept.start()..=*kept.end().max(next.end());
-            }
-            overlaps
-        });
-        list
+        }
+    }
+
+    /// This list, and what these registries have given to nobody.
+    #[must_use]
+    pub fn and_unallocated(self, registries: &[Delegated]) -> Self {
+        let prefixes = registries.iter().flat_map(|file| &file.prefixes);
+        let asns = registries.iter().flat_map(|file| &file.asns);
+        Self::new(
+            self.prefixes().iter().chain(prefixes).copied(),
+            self.asns.ranges().iter().chain(asns).cloned(),
+        )
+    }
+
+    /// How old a text is, by the first comment that says so before any entry: the beginning of the day in microseconds
+    /// since the Unix epoch; `None` = it does not say.
+    #[must_use]
+    pub fn made_at_us(text: &[u8]) -> Option<i64> {
+        let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let mut comments = lines.take_while(|line| line.is_empty() || line.starts_with(b"#"));
+        comments.find_map(|line| {
+            let (_, day) = std::str::from_utf8(line).ok()?.split_once("as of ")?;
+            parse_rfc3339(&format!("{}T00:00:00Z", day.get(..10)?))
+        })
     }
 
     /// Reads the text form.
     ///
     /// # Errors
     /// Names the first line that is no entry.
-    pub fn parse(text: &str) -> Result<Self, BogonsError> {
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, BogonsError> {
         let (mut prefixes, mut asns) = (Vec::new(), Vec::new());
-        for (index, line) in text.lines().enumerate() {
-            let entry = line.split('#').next().unwrap_or_default().trim();
-            if entry.is_empty() {
-                continue;
-            }
-            if let Ok(prefix) = entry.parse() {
+        for (line, entry) in lists::entries(text.as_ref()) {
+            let as_text = std::str::from_utf8(entry).unwrap_or_default();
+            if let Some(prefix) = Prefix::from_ascii(entry) {
                 prefixes.push(prefix);
-            } else if let Some(range) = asn_range(entry) {
+            } else if let Some(range) = asn_range(as_text) {
                 asns.push(range);
             } else {
-                return Err(BogonsError {
-                    line: index + 1,
-                    text: entry.to_owned(),
-                });
+                let text = lists::quoted(entry);
+                return Err(BogonsError { line, text });
             }
         }
         Ok(Self::new(prefixes, asns))
@@ -124,25 +127,31 @@ impl Bogons {
     /// The listed prefix that holds this one.
     #[must_use]
     pub fn covering(&self, prefix: &Prefix) -> Option<Prefix> {
-        let after = self.prefixes.partition_point(|listed| listed <= prefix);
-        let listed = self.prefixes.get(after.checked_sub(1)?)?;
-        listed.covers(prefix).then_some(*listed)
+        self.prefixes.covering(prefix)
     }
 
     /// True when the ASN is listed.
     #[must_use]
     pub fn contains_asn(&self, asn: Asn) -> bool {
-        let after = self.asns.partition_point(|range| *range.start() <= asn.0);
-        after
-            .checked_sub(1)
-            .and_then(|index| self.asns.get(index))
-            .is_some_and(|range| range.contains(&asn.0))
+        self.asns.contains(asn)
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.prefixes().len() + self.asns.ranges().len()
+    }
+
+    /// True when nothing is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The listed prefixes, sorted.
     #[must_use]
     pub fn prefixes(&self) -> &[Prefix] {
-        &self.prefixes
+        self.prefixes.prefixes()
     }
 }
 
@@ -155,20 +164,13 @@ const DOCUMENTATION: [&str; 5] = [
     "3fff::/20",
 ];
 
-fn asn_range(text: &str) -> Option<RangeInclusive<u32>> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let number = |text: &str| text.trim().parse::<Asn>().ok().map(|asn| asn.0);
-    let range = number(first)?..=number(last)?;
-    (!range.is_empty()).then_some(range)
-}
-
 impl fmt::Display for Bogons {
     /// The text form, which `parse` reads back.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for prefix in &self.prefixes {
+        for prefix in self.prefixes() {
             writeln!(f, "{prefix}")?;
         }
-        for range in &self.asns {
+        for range in self.asns.ranges() {
             match (range.start(), range.end()) {
                 (first, last) if first == last => writeln!(f, "{first}")?,
                 (first, last) => writeln!(f, "{first}-{last}")?,
@@ -252,7 +254,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(list.to_string(), "10.0.0.0/8\n7\n64512-64530\n");
-        assert_eq!(Bogons::parse(&list.to_string()), Ok(list));
+        assert_eq!(Bogons::parse(list.to_string()), Ok(list));
     }
 
     #[rstest]
@@ -264,10 +266,35 @@ mod tests {
     }
 
     #[test]
+    fn what_registries_have_given_to_nobody_is_added() {
+        let file =
+            b"2|r|1|3|0|20261120|+0\nr||ipv4|198.51.100.0|768||available\nr||asn|7|2||reserved\n\
+                     r||ipv6|2001:db8::|32||allocated";
+        let file = Delegated::parse(file).unwrap();
+        let list = Bogons::parse("198.51.102.0/23\n8-9").unwrap();
+        let both = list.and_unallocated(&[file]);
+        assert_eq!(both.to_string(), "198.51.100.0/23\n198.51.102.0/23\n7-9\n");
+        assert_eq!(both.len(), 3);
+    }
+
+    #[rstest]
+    #[case(NLNOG, Some(1_795_219_200_000_000))]
+    #[case(
+        "# ours\n\n# as of 2026-11-21, by hand\n10.0.0.0/8",
+        Some(1_795_219_200_000_000)
+    )]
+    #[case("10.0.0.0/8\n# as of 2026-11-21", None)]
+    #[case("# as of 2026-13-21", None)]
+    #[case("# as of today", None)]
+    fn a_list_may_say_how_old_it_is(#[case] text: &str, #[case] made_at_us: Option<i64>) {
+        assert_eq!(Bogons::made_at_us(text.as_bytes()), made_at_us);
+    }
+
+    #[test]
     fn every_line_of_the_real_list_is_read() {
         let list = Bogons::parse(NLNOG).unwrap();
         assert_eq!(Bogons::nlnog(), list);
-        assert_eq!(list.prefixes.iter().filter(|p| p.is_ipv4()).count(), 15);
-        assert_eq!(list.asns.len(), 9);
+        assert_eq!(list.prefixes().iter().filter(|p| p.is_ipv4()).count(), 15);
+        assert_eq!(list.asns.ranges().len(), 9);
     }
 }

@@ -1,8 +1,10 @@
 //! What others say of prefixes and networks: files, and what caches tell by RTR.
 
 use weir_routing::{
-    Asn, Origin,
+    Asn, Bogons, Origin,
     aspa::Aspas,
+    delegated::{Delegated, MAX_RECORDS},
+    lists::{AsnList, PrefixList},
     organisations::Organisations,
     relations::Relations,
     roa::{Vrp, Vrps},
@@ -142,5 +144,47 @@ fn lists_of_relations_and_organisations_never_panic() {
         if let Ok(organisations) = Organisations::parse(bytes) {
             let _ = organisations.are_siblings(path[0], path[1]);
         }
+    });
+}
+
+#[test]
+fn lists_of_prefixes_and_networks_never_panic() {
+    let corpus = [
+        "# x\n198.51.100.0/24 # y\n2001:db8::/32\n192.0.2.128/25\r\n",
+        "AS64496\n64497 - 64499\n4294967295\n1.10\n",
+    ]
+    .map(|text| text.as_bytes().to_vec());
+    fuzz(&corpus, |bytes| {
+        if let Ok(list) = PrefixList::parse(bytes) {
+            for prefix in list.prefixes() {
+                assert_eq!(list.covering(prefix), Some(*prefix), "{bytes:?}");
+            }
+        }
+        if let Ok(list) = AsnList::parse(bytes) {
+            for range in list.ranges() {
+                assert!(list.contains(Asn(*range.start())), "{bytes:?}");
+                assert!(list.contains(Asn(*range.end())), "{bytes:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn statistics_of_registries_never_panic() {
+    let corpus = [
+        "# x\n2.3|r|1|3|0|20261120|+0\nr|*|ipv4|*|1|summary\nr|ZZ|ipv4|198.51.100.0|768||available|\n",
+        "2|r|1|3|0|20261120|+0\nr||ipv6|2001:db8::|32||reserved\nr|ZZ|asn|64496|16|20200101|reserved|a-1|x\n",
+        "2|r|1|1|0|20261120|+0\nr||ipv4|255.255.255.1|255||reserved\nr||asn|4294967295|1||available",
+    ]
+    .map(|text| text.as_bytes().to_vec());
+    fuzz(&corpus, |bytes| {
+        let Ok(file) = Delegated::parse(bytes) else {
+            return;
+        };
+        // A count of addresses makes two prefixes per bit at most.
+        assert!(file.prefixes.len() <= 64 * bytes.len().min(MAX_RECORDS));
+        let list = Bogons::default().and_unallocated(std::slice::from_ref(&file));
+        assert!(file.prefixes.iter().all(|prefix| list.contains(prefix)));
+        assert_eq!(Bogons::parse(list.to_string()), Ok(list));
     });
 }

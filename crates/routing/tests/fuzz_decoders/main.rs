@@ -379,7 +379,7 @@ fn text_never_panics() {
             text.parse::<Peer>(),
             text.parse::<Asn>(),
         );
-        let _ = Bogons::parse(&text);
+        let _ = Bogons::parse(bytes);
     });
 }
 
