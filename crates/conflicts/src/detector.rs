@@ -53,12 +53,31 @@ pub struct Counts {
     pub open: u64,
 }
 
+/// The list of bogons that a task is given.
+#[derive(Debug)]
+struct OwnBogons {
+    list: Bogons,
+    /// It holds whatever the log says.
+    prevails: bool,
+}
+
+impl OwnBogons {
+    fn measure<'a>(&'a self, known: &'a Known, thresholds: &'a Thresholds) -> Measure<'a> {
+        let told = known.bogons().filter(|_| !self.prevails);
+        Measure {
+            own: &self.list,
+            bogons: told.unwrap_or(&self.list),
+            thresholds,
+        }
+    }
+}
+
 /// The detector of one partition: a control shard and one shard per address block.
 #[derive(Debug)]
 pub struct Detector {
     epoch: TopicEpoch,
     pub(crate) thresholds: Thresholds,
-    bogons: Bogons,
+    bogons: OwnBogons,
     known: Known,
     pub(crate) control: ControlShard,
     pub(crate) shards: BTreeMap<Block, Shard>,
@@ -66,19 +85,29 @@ pub struct Detector {
 }
 
 impl Detector {
-    /// A detector that knows nothing yet. The list of bogons is an argument: every documentation
-    /// prefix and ASN is on the real one.
+    /// A detector that knows nothing yet. The list of bogons is an argument, since every documentation
+    /// prefix and ASN is on the real one; it holds until the log names another.
     #[must_use]
     pub fn new(epoch: TopicEpoch, thresholds: Thresholds, bogons: Bogons) -> Self {
         Self {
             epoch,
             thresholds,
-            bogons,
+            bogons: OwnBogons {
+                list: bogons,
+                prevails: false,
+            },
             known: Known::default(),
             control: ControlShard::default(),
             shards: BTreeMap::new(),
             touched: Vec::new(),
         }
+    }
+
+    /// With a list of bogons that holds whatever the log says: somebody chose it.
+    #[must_use]
+    pub fn keeping_bogons(mut self) -> Self {
+        self.bogons.prevails = true;
+        self
     }
 
     /// Gives a content that the next records, or a restored snapshot, name: from there on it holds.
@@ -145,22 +174,20 @@ impl Detector {
         next_offset: i64,
         out: &mut Vec<Transition>,
     ) {
-        let measure = Measure {
-            bogons: &self.bogons,
-            thresholds: &self.thresholds,
-        };
-        let speaker = self.control.hear(record, routes, measure);
-        if routes.context {
-            return;
-        }
         let Self {
             epoch,
+            thresholds,
+            bogons,
+            known,
             control,
             shards,
             touched,
-            known,
-            ..
         } = self;
+        let measure = bogons.measure(known, thresholds);
+        let speaker = control.hear(record, routes, measure);
+        if routes.context {
+            return;
+        }
         let ground = Ground {
             control,
             known,
@@ -208,10 +235,7 @@ impl Detector {
         let ground = Ground {
             control: &self.control,
             known: &self.known,
-            measure: Measure {
-                bogons: &self.bogons,
-                thresholds: &self.thresholds,
-            },
+            measure: self.bogons.measure(&self.known, &self.thresholds),
         };
         let cause = Cause {
             record,
@@ -284,10 +308,7 @@ impl Detector {
     }
 
     pub(crate) fn measure(&self) -> Measure<'_> {
-        Measure {
-            bogons: &self.bogons,
-            thresholds: &self.thresholds,
-        }
+        self.bogons.measure(&self.known, &self.thresholds)
     }
 }
 

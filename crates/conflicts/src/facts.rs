@@ -7,6 +7,9 @@ use crate::{incident::Role, knowledge::Remembered, thresholds::Thresholds};
 /// What a path is measured against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Measure<'a> {
+    /// The list that the task was given. It says who originates what, which must not change while routes are kept.
+    pub(crate) own: &'a Bogons,
+    /// The list that holds now.
     pub(crate) bogons: &'a Bogons,
     pub(crate) thresholds: &'a Thresholds,
 }
@@ -40,15 +43,15 @@ pub(crate) struct PathFacts {
     pub(crate) origin: Option<Origin>,
     /// The lowest ASN of the origin: what incidents are filed under.
     pub(crate) suspect: Option<Asn>,
-    /// The bogon ASN nearest to the origin, the peer's own left out.
-    pub(crate) bogon: Option<Asn>,
     /// The ASN that comes back after another one, nearest to the origin.
     pub(crate) looping: Option<Asn>,
-    /// Of a path that is too long: the ASN that prepends too often, else the origin.
-    pub(crate) stretched: Option<Asn>,
-    /// The ASN, none of the tier-1s, that stands alone between two of them, nearest to the origin.
-    pub(crate) sandwiched: Option<Asn>,
-    /// Who leaks it, under the knowledge that was asked last.
+    /// The bogon ASN nearest to the origin, under the knowledge that was asked last.
+    pub(crate) bogon: Remembered<Option<Asn>>,
+    /// Who makes it too long, likewise.
+    pub(crate) stretching: Remembered<Option<Asn>>,
+    /// Who stands alone between two tier-1s, likewise.
+    pub(crate) sandwiched: Remembered<Option<Asn>>,
+    /// Who leaks it, likewise.
     pub(crate) leaker: Remembered<Option<Asn>>,
     /// Who leaks it though it is marked as for customers only, likewise.
     pub(crate) marked_leaker: Remembered<Option<Asn>>,
@@ -58,17 +61,16 @@ pub(crate) struct PathFacts {
 
 impl PathFacts {
     pub(crate) fn of(path: &AsPath, measure: Measure<'_>, since_us: i64) -> Self {
-        let stripped = |asn: Asn| asn.is_private() && measure.bogons.contains_asn(asn);
+        let stripped = |asn: Asn| asn.is_private() && measure.own.contains_asn(asn);
         let origin = origin(path, stripped);
-        let suspect = origin.as_ref().map(Origin::suspect);
         Self {
             since_us,
-            suspect,
+            suspect: origin.as_ref().map(Origin::suspect),
             origin,
-            bogon: bogon(path, measure.bogons),
             looping: looping(path),
-            stretched: stretched(path, suspect, measure.thresholds),
-            sandwiched: sandwiched(path, measure.thresholds),
+            bogon: Remembered::default(),
+            stretching: Remembered::default(),
+            sandwiched: Remembered::default(),
             leaker: Remembered::default(),
             marked_leaker: Remembered::default(),
             unauthorized: Remembered::default(),
@@ -84,24 +86,16 @@ impl PathFacts {
             | Role::BogonOrigin
             | Role::OddLengthOrigin
             | Role::InvalidOrigin => self.suspect,
-            Role::BogonHop => self.bogon,
             Role::LoopHop => self.looping,
-            Role::StretchingHop => self.stretched,
-            Role::SandwichedHop => self.sandwiched,
             // Not of the path alone: see `Table::is_of`.
-            Role::LeakingHop
+            Role::BogonHop
+            | Role::StretchingHop
+            | Role::SandwichedHop
+            | Role::LeakingHop
             | Role::MarkedLeakingHop
             | Role::UnauthorizedHop
             | Role::FlappingOrigin => None,
         }
-    }
-
-    /// True when no rule about paths finds anything in it.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.bogon.is_none()
-            && self.looping.is_none()
-            && self.stretched.is_none()
-            && self.sandwiched.is_none()
     }
 }
 
@@ -140,8 +134,9 @@ pub(crate) fn origin(path: &AsPath, stripped: impl Fn(Asn) -> bool) -> Option<Or
     }
 }
 
-/// Collectors have private peers of their own, so the first hop is none of our business.
-fn bogon(path: &AsPath, bogons: &Bogons) -> Option<Asn> {
+/// The bogon ASN nearest to the origin. Collectors have private peers of their own, so the first hop is none of our
+/// business.
+pub(crate) fn bogon(path: &AsPath, bogons: &Bogons) -> Option<Asn> {
     let first = path.first()?;
     hops(path)
         .rev()
@@ -168,7 +163,8 @@ fn looping(path: &AsPath) -> Option<Asn> {
     found
 }
 
-fn stretched(path: &AsPath, origin: Option<Asn>, t: &Thresholds) -> Option<Asn> {
+/// Of a path that is too long: the ASN that prepends too often, else the origin.
+pub(crate) fn stretching(path: &AsPath, origin: Option<Asn>, t: &Thresholds) -> Option<Asn> {
     let prepends = sequences(path).flat_map(|hops| hops.chunk_by(|one, next| one == next));
     prepends
         .filter(|run| run.len() > t.prepended_over)
@@ -176,9 +172,9 @@ fn stretched(path: &AsPath, origin: Option<Asn>, t: &Thresholds) -> Option<Asn> 
         .or_else(|| origin.filter(|_| path.length() > t.long_path_over))
 }
 
-/// Prepends count once. Two in between say nothing of who of them let it through, and what an AS_SET holds
-/// has no order.
-fn sandwiched(path: &AsPath, t: &Thresholds) -> Option<Asn> {
+/// The ASN, none of the tier-1s, that stands alone between two of them, nearest to the origin. Prepends count once. Two
+/// in between say nothing of who of them let it through, and what an AS_SET holds has no order.
+pub(crate) fn sandwiched(path: &AsPath, t: &Thresholds) -> Option<Asn> {
     let mut found = None;
     for hops in sequences(path) {
         let mut outer = [None; 2];
@@ -212,7 +208,8 @@ mod tests {
 
     fn measured(path: &AsPath) -> PathFacts {
         let measure = Measure {
-            bogons: &Bogons::without_documentation(),
+            own: &Bogons::without_documentation(),
+            bogons: &Bogons::default(),
             thresholds: &Thresholds::default(),
         };
         PathFacts::of(path, measure, 0)
@@ -229,8 +226,8 @@ mod tests {
     #[case::a_set_between("3356 {64501} 1299 64502", None)]
     #[case::nobody("64500", None)]
     fn who_stands_alone_between_tier_1s_is_named(#[case] path: &str, #[case] who: Option<u32>) {
-        let facts = measured(&path.parse().unwrap());
-        assert_eq!(facts.sandwiched, who.map(Asn));
+        let found = sandwiched(&path.parse().unwrap(), &Thresholds::default());
+        assert_eq!(found, who.map(Asn));
     }
 
     #[rstest]
@@ -245,8 +242,10 @@ mod tests {
     ) {
         let mut hops = vec!["64501".to_owned(); prepends];
         hops.extend((2..=others).map(|n| (2_000 + n).to_string()));
-        let facts = measured(&hops.join(" ").parse().unwrap());
-        assert_eq!(facts.stretched, who.map(Asn));
+        let path: AsPath = hops.join(" ").parse().unwrap();
+        let origin = path.asns().next_back();
+        let found = stretching(&path, origin, &Thresholds::default());
+        assert_eq!(found, who.map(Asn));
     }
 
     #[rstest]
@@ -268,7 +267,8 @@ mod tests {
         let path: AsPath = path.parse().unwrap();
         let facts = measured(&path);
         assert_eq!(facts.origin.unwrap().to_string(), origin);
-        assert_eq!(facts.bogon, bogon.map(Asn));
+        let found = super::bogon(&path, &Bogons::without_documentation());
+        assert_eq!(found, bogon.map(Asn));
         assert_eq!(facts.looping, looping.map(Asn));
     }
 }

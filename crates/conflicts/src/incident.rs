@@ -370,8 +370,12 @@ pub mod reason {
     /// The suspect stands right before the victim on paths to what it now originates, or to a part of that, which
     /// peers of K ASNs have had for a while.
     pub const TRANSIT_OF_VICTIM: &str = "transit-of-victim";
+    /// The prefix is on the list of those that are announced from many places at once.
+    pub const ANYCAST: &str = "anycast-prefix";
+    /// The suspect is on the list of DDoS protection services, which originate what others hold to scrub its traffic.
+    pub const DPS: &str = "ddos-protection";
     /// Every reason, for reading them back.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 19] = [
         NO_BASELINE,
         STABLE_ORIGIN_GONE,
         CUSTOMER,
@@ -389,6 +393,8 @@ pub mod reason {
         CUSTOMER_OF_VICTIM,
         PROVIDER_OF_VICTIM,
         TRANSIT_OF_VICTIM,
+        ANYCAST,
+        DPS,
     ];
 }
 
@@ -423,7 +429,8 @@ impl Incident {
             reason::PROVIDER_OF_VICTIM,
             reason::TRANSIT_OF_VICTIM,
         ];
-        if low.into_iter().any(is) {
+        let is_listed = is(reason::ANYCAST) || is(reason::DPS);
+        if low.into_iter().any(is) || (is_listed && !is(reason::RPKI_INVALID)) {
             return Severity::Low;
         }
         Severity::Critical

@@ -5,19 +5,24 @@
 //! Whoever runs the detector reads the content and gives it with [`crate::Detector::provide`] before the
 //! record is applied; the detector itself looks nothing up.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use smallvec::SmallVec;
 use weir_routing::{
-    AsPath, Asn, Origin, Prefix, Segment,
+    AsPath, Asn, Bogons, Origin, Prefix, Segment,
     aspa::Aspas,
     knowledge::{Content, Kind},
+    lists::{AsnList, PrefixList},
     organisations::Organisations,
     relations::{Relation, Relations},
     roa::{Validity, Vrps},
 };
 
-use crate::{facts::Mark, record::Knowledge, thresholds::Thresholds};
+use crate::{
+    facts::{self, Mark},
+    record::Knowledge,
+    thresholds::Thresholds,
+};
 
 /// What the RPKI says of an origination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +58,23 @@ struct Held {
 }
 
 /// What holds now, and what was read ahead of the record that will name it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Known {
     ahead: Vec<(Vec<u8>, Content)>,
     held: BTreeMap<Kind, Held>,
     /// Rises with each change of content: what was remembered of an older one is worked out anew.
     edition: u32,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            ahead: Vec::new(),
+            held: BTreeMap::new(),
+            // What was never looked for is of edition 0.
+            edition: 1,
+        }
+    }
 }
 
 impl Known {
@@ -145,6 +161,83 @@ impl Known {
         held.map(|(organisations, _)| organisations)
     }
 
+    fn anycast(&self) -> Option<&PrefixList> {
+        let held = self.held(Kind::Anycast, |content| match content {
+            Content::Anycast(list) => Some(&**list),
+            _ => None,
+        });
+        held.map(|(list, _)| list)
+    }
+
+    fn dps(&self) -> Option<&AsnList> {
+        let held = self.held(Kind::Dps, |content| match content {
+            Content::Dps(list) => Some(&**list),
+            _ => None,
+        });
+        held.map(|(list, _)| list)
+    }
+
+    fn route_servers(&self) -> Option<&AsnList> {
+        let held = self.held(Kind::RouteServers, |content| match content {
+            Content::RouteServers(list) => Some(&**list),
+            _ => None,
+        });
+        held.map(|(list, _)| list)
+    }
+
+    /// What has no place in the global table.
+    pub(crate) fn bogons(&self) -> Option<&Bogons> {
+        let held = self.held(Kind::Bogons, |content| match content {
+            Content::Bogons(list) => Some(&**list),
+            _ => None,
+        });
+        held.map(|(list, _)| list)
+    }
+
+    /// True when the prefix is known to be announced from many places at once.
+    pub(crate) fn is_anycast(&self, prefix: &Prefix) -> bool {
+        let listed = self.anycast();
+        listed.is_some_and(|list| list.covering(prefix).is_some())
+    }
+
+    /// True when the network is known to originate prefixes of others to scrub their traffic.
+    pub(crate) fn is_dps(&self, asn: Asn) -> bool {
+        self.dps().is_some_and(|list| list.contains(asn))
+    }
+
+    /// The path as if route servers had left themselves out of it, as they should (RFC 7947, 2.2.2.1), but for
+    /// `kept`: those whom they connect are neighbours.
+    pub(crate) fn without_route_servers<'a>(
+        &self,
+        path: &'a AsPath,
+        kept: Option<Asn>,
+    ) -> Cow<'a, AsPath> {
+        let Some(servers) = self.route_servers() else {
+            return Cow::Borrowed(path);
+        };
+        let out = |asn: Asn| Some(asn) != kept && servers.contains(asn);
+        if path.asns().any(out) {
+            Cow::Owned(path.without(out))
+        } else {
+            Cow::Borrowed(path)
+        }
+    }
+
+    /// Who stands alone between two tier-1s.
+    pub(crate) fn sandwiched(&self, path: &AsPath, t: &Thresholds) -> Option<Asn> {
+        facts::sandwiched(&self.without_route_servers(path, None), t)
+    }
+
+    /// Who makes the path too long.
+    pub(crate) fn stretching(
+        &self,
+        path: &AsPath,
+        origin: Option<Asn>,
+        t: &Thresholds,
+    ) -> Option<Asn> {
+        facts::stretching(&self.without_route_servers(path, None), origin, t)
+    }
+
     /// VRPs that may raise something at `now`.
     fn fresh_vrps(&self, now: i64, t: &Thresholds) -> Option<&Vrps> {
         let (vrps, as_of_us) = self.vrps()?;
@@ -170,14 +263,17 @@ impl Known {
     /// order.
     pub(crate) fn leaker(&self, path: &AsPath) -> Option<Asn> {
         let relations = self.relations()?;
-        let hops: SmallVec<[Asn; 16]> = in_order(path).collect();
+        let path = self.without_route_servers(path, None);
+        let hops: SmallVec<[Asn; 16]> = in_order(&path).collect();
         relations.leaker(hops.into_iter(), |one, other| self.share_owner(one, other))
     }
 
     /// Who passed on a route that is marked as for customers only.
     pub(crate) fn marked_leaker(&self, path: &AsPath, mark: Mark) -> Option<Asn> {
         let (relations, marked_by) = (self.relations()?, mark.only_to_customer?);
-        let hops: SmallVec<[Asn; 16]> = in_order(path).collect();
+        // A route server marks what it gives to its clients, too.
+        let path = self.without_route_servers(path, Some(marked_by));
+        let hops: SmallVec<[Asn; 16]> = in_order(&path).collect();
         relations.leaker_of_marked(hops.into_iter(), marked_by, |one, other| {
             self.share_owner(one, other)
         })
@@ -256,9 +352,23 @@ impl<T: Copy> Remembered<T> {
         }
         self.found
     }
+
+    /// The same, without remembering what was found.
+    pub(crate) fn or_look(&self, known: &Known, find: impl FnOnce() -> T) -> T {
+        if self.edition == known.edition {
+            self.found
+        } else {
+            find()
+        }
+    }
 }
 
 impl Remembered<Option<Asn>> {
+    /// The bogon nearest to the origin on this path.
+    pub(crate) fn bogon(&mut self, known: &Known, path: &AsPath, bogons: &Bogons) -> Option<Asn> {
+        self.or_find(known, || facts::bogon(path, bogons))
+    }
+
     /// Who leaks a path that is marked as for customers only.
     pub(crate) fn marked_leaker(
         &mut self,
@@ -273,6 +383,27 @@ impl Remembered<Option<Asn>> {
     /// Who leaks this path.
     pub(crate) fn leaker(&mut self, known: &Known, path: &AsPath) -> Option<Asn> {
         self.or_find(known, || known.leaker(path))
+    }
+
+    /// Who stands alone between two tier-1s on this path.
+    pub(crate) fn sandwiched(
+        &mut self,
+        known: &Known,
+        path: &AsPath,
+        t: &Thresholds,
+    ) -> Option<Asn> {
+        self.or_find(known, || known.sandwiched(path, t))
+    }
+
+    /// Who makes this path of `origin` too long.
+    pub(crate) fn stretching(
+        &mut self,
+        known: &Known,
+        path: &AsPath,
+        origin: Option<Asn>,
+        t: &Thresholds,
+    ) -> Option<Asn> {
+        self.or_find(known, || known.stretching(path, origin, t))
     }
 
     /// Whom fresh ASPAs name.

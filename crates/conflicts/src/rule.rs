@@ -26,6 +26,8 @@ pub struct RouteView<'a> {
     pub looping_asn: Option<Asn>,
     /// Of a path that is too long, the ASN that prepends too often, else the origin.
     pub stretching_asn: Option<Asn>,
+    /// How long the path is (RFC 4271, 9.1.2.2), without route servers.
+    pub length: usize,
     /// The ASN that stands alone between two tier-1s.
     pub sandwiched_asn: Option<Asn>,
     /// The origin is stable for this very prefix, or shares an ASN with one that is.

@@ -16,9 +16,11 @@ pub const FACTS: [(&str, i32); 4] = [
 
 /// Points of what excuses the suspect. The strongest counts, and only while every route has one: while the incident is
 /// milder than it would be with a route that has none.
-pub const EXCUSES: [(&str, i32); 11] = [
+pub const EXCUSES: [(&str, i32); 13] = [
     (reason::TRANSIT_OF_VICTIM, -30),
     (reason::VICTIM_ON_PATH, -30),
+    (reason::ANYCAST, -30),
+    (reason::DPS, -40),
     (reason::CUSTOMER_OF_VICTIM, -40),
     (reason::PROVIDER_OF_VICTIM, -40),
     (reason::NO_BASELINE, -40),
@@ -39,11 +41,14 @@ const OF_A_ROUTE: [&str; 5] = [
     reason::CUSTOMER,
 ];
 
-/// Excuses that whoever forges the tail of a path gives himself: none where ROAs forbid the route.
-const OF_THE_PATH: [&str; 3] = [
+/// Excuses that anybody can have, by forging the tail of a path or by announcing a prefix that many announce: none
+/// where ROAs forbid the route.
+const FOR_ANYBODY: [&str; 5] = [
     reason::TRANSIT_OF_VICTIM,
     reason::VICTIM_ON_PATH,
     reason::CUSTOMER,
+    reason::ANYCAST,
+    reason::DPS,
 ];
 
 /// What K peer ASNs at one time add.
@@ -94,7 +99,7 @@ impl Incident {
             } else {
                 base
             };
-            let forged = is(reason::RPKI_INVALID) && OF_THE_PATH.contains(&why);
+            let forged = is(reason::RPKI_INVALID) && FOR_ANYBODY.contains(&why);
             is(why) && self.severity < without && !forged
         };
         let excuses = EXCUSES.iter().filter(|(why, _)| holds(why));

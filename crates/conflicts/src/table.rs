@@ -245,28 +245,39 @@ impl Table {
         Effect::Disturbed(points, suspect)
     }
 
-    /// True when a route of this path is one of the incident's. What rests on knowledge is worked out anew: no
-    /// restart may make a difference.
-    pub(crate) fn is_of(&self, key: Key, path: PathRef, known: &Known) -> bool {
+    /// True when a route of this path is one of the incident's. What rests on knowledge is worked out anew, or was
+    /// under the same knowledge: no restart may make a difference.
+    pub(crate) fn is_of(
+        &self,
+        key: Key,
+        path: PathRef,
+        known: &Known,
+        measure: Measure<'_>,
+    ) -> bool {
         let mark = self.paths.mark(path).unwrap_or_default();
-        let names = |find: &dyn Fn(&AsPath) -> Option<Asn>| {
-            let path = self.paths.path(path);
-            path.is_some_and(|path| find(path) == Some(key.suspect))
-        };
-        match key.role {
-            Role::LeakingHop => return names(&|path| known.leaker(path)),
-            Role::MarkedLeakingHop => return names(&|path| known.marked_leaker(path, mark)),
-            Role::UnauthorizedHop => return names(&|path| known.unauthorized(path)),
-            // It rests on sessions: any route of theirs is one.
-            Role::FlappingOrigin => return true,
-            _ => {}
-        }
-        let Some(facts) = self.paths.facts(path) else {
+        let (Some(path), Some(facts)) = (self.paths.path(path), self.paths.facts(path)) else {
             return false;
         };
+        let (bogons, t) = (measure.bogons, measure.thresholds);
         let is_allowed = |origin: &Origin| known.allows(&key.prefix, origin);
-        facts.who(key.role) == Some(key.suspect)
-            && (key.role != Role::InvalidOrigin || !facts.origin.as_ref().is_some_and(is_allowed))
+        let who = match key.role {
+            Role::LeakingHop => known.leaker(path),
+            Role::MarkedLeakingHop => known.marked_leaker(path, mark),
+            Role::UnauthorizedHop => known.unauthorized(path),
+            Role::BogonHop => facts.bogon.or_look(known, || facts::bogon(path, bogons)),
+            Role::StretchingHop => facts
+                .stretching
+                .or_look(known, || known.stretching(path, facts.suspect, t)),
+            Role::SandwichedHop => facts
+                .sandwiched
+                .or_look(known, || known.sandwiched(path, t)),
+            // It rests on sessions: any route of theirs is one.
+            Role::FlappingOrigin => return true,
+            Role::BogonOrigin if !bogons.contains(&key.prefix) => None,
+            Role::InvalidOrigin if facts.origin.as_ref().is_some_and(is_allowed) => None,
+            role => facts.who(role),
+        };
+        who == Some(key.suspect)
     }
 
     /// The nearest announced less specific in this table. What was lost by expiry counts as

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     aspa::{AspaError, Aspas},
+    bogons::{Bogons, BogonsError},
+    delegated::DelegatedError,
+    lists::{AsnList, ListError, PrefixList},
     organisations::{Organisations, OrganisationsError},
     relations::{Relations, RelationsError},
     relying_party,
@@ -21,6 +24,15 @@ pub enum Kind {
     Relations,
     /// Which networks belong together.
     Organisations,
+    /// Prefixes that are announced from many places at once.
+    Anycast,
+    /// Networks that take in the traffic of others to scrub it (DDoS protection services), and originate their
+    /// prefixes for that.
+    Dps,
+    /// ASNs of route servers of exchange points, which may stand in paths (RFC 7947, 2.2.2.1).
+    RouteServers,
+    /// Prefixes and ASNs that have no place in the global table.
+    Bogons,
 }
 
 /// A content that was read. Cheap to clone.
@@ -34,6 +46,14 @@ pub enum Content {
     Relations(Arc<Relations>),
     /// As [`Kind::Organisations`].
     Organisations(Arc<Organisations>),
+    /// As [`Kind::Anycast`].
+    Anycast(Arc<PrefixList>),
+    /// As [`Kind::Dps`].
+    Dps(Arc<AsnList>),
+    /// As [`Kind::RouteServers`].
+    RouteServers(Arc<AsnList>),
+    /// As [`Kind::Bogons`].
+    Bogons(Arc<Bogons>),
 }
 
 /// Bytes that are no content of their kind: what is wrong, and where.
@@ -51,15 +71,31 @@ pub enum ContentError {
     /// No organisations.
     #[error(transparent)]
     Organisations(#[from] OrganisationsError),
+    /// No list.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// No bogons.
+    #[error(transparent)]
+    Bogons(#[from] BogonsError),
+    /// No statistics file of a registry, whose gaps are bogons.
+    #[error(transparent)]
+    Delegated(#[from] DelegatedError),
+    /// Bogons without one entry: a list that was cut says that all is well.
+    #[error("no entry in it: expected lines of a prefix, an AS number or a range of AS numbers")]
+    NoBogons,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 8] = [
         Self::Vrps,
         Self::Aspas,
         Self::Relations,
         Self::Organisations,
+        Self::Anycast,
+        Self::Dps,
+        Self::RouteServers,
+        Self::Bogons,
     ];
 
     /// Its name in the log, among objects and in metrics.
@@ -70,6 +106,10 @@ impl Kind {
             Self::Aspas => "aspas",
             Self::Relations => "relations",
             Self::Organisations => "organisations",
+            Self::Anycast => "anycast",
+            Self::Dps => "dps",
+            Self::RouteServers => "route-servers",
+            Self::Bogons => "bogons",
         }
     }
 
@@ -89,6 +129,13 @@ impl Kind {
             Self::Aspas => Content::Aspas(Arc::new(Aspas::from_json(content)?)),
             Self::Relations => Content::Relations(Arc::new(Relations::parse(content)?)),
             Self::Organisations => Content::Organisations(Arc::new(Organisations::parse(content)?)),
+            Self::Anycast => Content::Anycast(Arc::new(PrefixList::parse(content)?)),
+            Self::Dps => Content::Dps(Arc::new(AsnList::parse(content)?)),
+            Self::RouteServers => Content::RouteServers(Arc::new(AsnList::parse(content)?)),
+            Self::Bogons => {
+                let bogons = Some(Bogons::parse(content)?).filter(|list| !list.is_empty());
+                Content::Bogons(Arc::new(bogons.ok_or(ContentError::NoBogons)?))
+            }
         })
     }
 
@@ -98,7 +145,12 @@ impl Kind {
     pub fn made_at_us(self, content: &[u8]) -> Option<i64> {
         match self {
             Self::Vrps | Self::Aspas => relying_party::made_at_us(content),
-            Self::Relations | Self::Organisations => None,
+            Self::Bogons => Bogons::made_at_us(content),
+            Self::Relations
+            | Self::Organisations
+            | Self::Anycast
+            | Self::Dps
+            | Self::RouteServers => None,
         }
     }
 }
@@ -112,6 +164,10 @@ impl Content {
             Self::Aspas(_) => Kind::Aspas,
             Self::Relations(_) => Kind::Relations,
             Self::Organisations(_) => Kind::Organisations,
+            Self::Anycast(_) => Kind::Anycast,
+            Self::Dps(_) => Kind::Dps,
+            Self::RouteServers(_) => Kind::RouteServers,
+            Self::Bogons(_) => Kind::Bogons,
         }
     }
 
@@ -123,6 +179,9 @@ impl Content {
             Self::Aspas(of) => of.len(),
             Self::Relations(of) => of.len(),
             Self::Organisations(of) => of.len(),
+            Self::Anycast(of) => of.prefixes().len(),
+            Self::Dps(of) | Self::RouteServers(of) => of.ranges().len(),
+            Self::Bogons(of) => of.len(),
         }
     }
 

@@ -17,7 +17,8 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// When a finding becomes an incident, and when an incident is confirmed or ends.
     pub thresholds: Thresholds,
-    /// File with one bogon prefix, ASN or range of ASNs per line; absent = the list of the stream.
+    /// File with one bogon prefix, ASN or range of ASNs per line, which holds whatever ingest brings; absent = what
+    /// ingest brings, until then the list of the stream.
     pub bogons: Option<PathBuf>,
     /// Seconds between two checkpoints.
     pub checkpoint_seconds: u64,

@@ -83,11 +83,13 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
         };
     }
     let mut restored = restore(&assignment, &folder, |epoch: TopicEpoch| {
-        Detector::new(
-            epoch,
-            shared.config.thresholds.clone(),
-            shared.bogons.clone(),
-        )
+        let thresholds = shared.config.thresholds.clone();
+        let detector = Detector::new(epoch, thresholds, shared.bogons.clone());
+        if shared.config.bogons.is_some() {
+            detector.keeping_bogons()
+        } else {
+            detector
+        }
     })?;
     for named in restored.detector.lacks() {
         let library = &shared.library;

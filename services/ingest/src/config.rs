@@ -60,6 +60,18 @@ pub struct Knowledge {
     pub relations: Option<PathBuf>,
     /// Which networks belong together, as CAIDA's AS-to-organisation JSON lines; absent = nobody knows.
     pub organisations: Option<PathBuf>,
+    /// Prefixes that are announced from many places, one per line; absent = nobody knows.
+    pub anycast: Option<PathBuf>,
+    /// ASNs of DDoS protection services, one per line; absent = nobody knows.
+    pub dps: Option<PathBuf>,
+    /// ASNs of route servers of exchange points, one per line; absent = nobody knows.
+    pub route_servers: Option<PathBuf>,
+    /// Prefixes and ASNs that have no place in the global table, one per line; absent = the list of each detector, and
+    /// with `delegated` the built-in one.
+    pub bogons: Option<PathBuf>,
+    /// Statistics files of the regional registries (`delegated-extended`): what is available or reserved in them is a
+    /// bogon, too.
+    pub delegated: Vec<PathBuf>,
     /// Between two looks whether a file has changed. A source with an end looks once.
     pub look_seconds: u64,
     /// Caches of relying parties that tell VRPs and ASPAs by RTR (RFC 8210), instead of files of both: `host:port`,
@@ -82,6 +94,11 @@ impl Default for Knowledge {
             aspas: None,
             relations: None,
             organisations: None,
+            anycast: None,
+            dps: None,
+            route_servers: None,
+            bogons: None,
+            delegated: Vec::new(),
             look_seconds: 60,
             rtr: None,
             rtr_seconds: 60,
@@ -92,7 +109,7 @@ impl Default for Knowledge {
 }
 
 impl Knowledge {
-    /// The file of a kind.
+    /// The file of a kind; `delegated` makes bogons, and is none.
     #[must_use]
     pub fn file(&self, kind: Kind) -> Option<&PathBuf> {
         match kind {
@@ -100,13 +117,18 @@ impl Knowledge {
             Kind::Aspas => self.aspas.as_ref(),
             Kind::Relations => self.relations.as_ref(),
             Kind::Organisations => self.organisations.as_ref(),
+            Kind::Anycast => self.anycast.as_ref(),
+            Kind::Dps => self.dps.as_ref(),
+            Kind::RouteServers => self.route_servers.as_ref(),
+            Kind::Bogons => self.bogons.as_ref(),
         }
     }
 
-    /// The files that are named.
+    /// Every file that is named, and what it is of.
     pub fn files(&self) -> impl Iterator<Item = (Kind, &PathBuf)> {
         let of_kind = |kind| Some((kind, self.file(kind)?));
-        Kind::ALL.into_iter().filter_map(of_kind)
+        let delegated = self.delegated.iter().map(|path| (Kind::Bogons, path));
+        Kind::ALL.into_iter().filter_map(of_kind).chain(delegated)
     }
 
     /// True when any file is named.

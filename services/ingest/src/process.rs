@@ -33,8 +33,9 @@ pub const PROGRAM: Program = Program {
                   and group_id of [kafka] or of [ingest.source.cluster]; max_collectors
   [ingest]        max_in_flight, state (a folder, for this process alone)
   [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), aspas, relations and
-                  organisations (as CAIDA writes them), look_seconds; or rtr = \"localhost:3323\" for VRPs and
-                  ASPAs from caches, rtr_seconds, rtr_plaintext
+                  organisations (as CAIDA writes them), anycast, dps, route_servers and bogons (lists, an
+                  entry per line), delegated = [..] (statistics of registries), look_seconds; or rtr = \"localhost:3323\" for VRPs and ASPAs from caches,
+                  rtr_seconds, rtr_plaintext
   [checkpoint_store] url = \"s3://bucket/prefix\": where detectors find what knowledge says
   [stream] [admin] [telemetry]  id, synthetic, data (a folder); listen; log_format, log_filter",
     admin_port: 9101,

@@ -159,6 +159,15 @@ pub(crate) struct ReplayArguments {
     /// Which networks belong together (CAIDA's AS-to-organisation JSON lines): knows siblings.
     #[arg(long, value_name = "FILE")]
     pub(crate) organisations: Option<PathBuf>,
+    /// Prefixes that are announced from many places, one per line: excuses a second origin.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) anycast: Option<PathBuf>,
+    /// ASNs of DDoS protection services, one or a range per line: excuses them where they originate what others hold.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dps: Option<PathBuf>,
+    /// ASNs of route servers of exchange points, likewise: taken out of paths before neighbours are judged.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) route_servers: Option<PathBuf>,
     /// Try other thresholds: a piece of weir.toml with what is to differ of `[conflict_detector.thresholds]`, and
     /// of `bogons` of `[conflict_detector]`; anything else is refused. Runs in a folder of its own, beside the replay
     /// without it, and never on engines that the settings name. Once at most: the file is the whole trial.

@@ -50,6 +50,9 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         (&arguments.aspas, &mut knowledge.aspas),
         (&arguments.relations, &mut knowledge.relations),
         (&arguments.organisations, &mut knowledge.organisations),
+        (&arguments.anycast, &mut knowledge.anycast),
+        (&arguments.dps, &mut knowledge.dps),
+        (&arguments.route_servers, &mut knowledge.route_servers),
     ] {
         *named = asked.clone().or(named.take());
     }

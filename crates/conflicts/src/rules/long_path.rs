@@ -23,7 +23,7 @@ impl Rule for LongPath {
         let Some(stretching) = view.stretching_asn else {
             return;
         };
-        let severity = if view.path.length() > view.thresholds.overlong_path_over {
+        let severity = if view.length > view.thresholds.overlong_path_over {
             Severity::Low
         } else {
             self.severity()

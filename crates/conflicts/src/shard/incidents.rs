@@ -152,7 +152,7 @@ impl Shard {
             sight.expected_left |= origins
                 .iter()
                 .any(|asn| incident.expected_origins.contains(asn));
-            let matching = self.table.is_of(key, path, ground.known);
+            let matching = self.table.is_of(key, path, ground.known, ground.measure);
             sight.any_left |= matching;
             if freshness == Freshness::Stale {
                 continue;
@@ -316,7 +316,7 @@ impl Shard {
             closed.gone = !table.entries.get(&prefix).is_some_and(|entry| {
                 entry.routes.iter(&table.seats).any(|route| {
                     peers.freshness(route.slot, route.generation) != Freshness::Expired
-                        && table.is_of(*key, route.path, ground.known)
+                        && table.is_of(*key, route.path, ground.known, ground.measure)
                 })
             });
         }
@@ -369,7 +369,7 @@ impl Shard {
             let held = |entry: &Entry| {
                 entry.routes.iter(&table.seats).any(|route| {
                     peers.freshness(route.slot, route.generation) != Freshness::Expired
-                        && table.is_of(*key, route.path, ground.known)
+                        && table.is_of(*key, route.path, ground.known, ground.measure)
                 })
             };
             recent || (faded && table.entries.get(&key.prefix).is_some_and(held))

@@ -21,6 +21,9 @@ use crate::{
 #[derive(Debug)]
 struct Glance {
     facts: PathFacts,
+    bogon: Option<Asn>,
+    stretching: Option<Asn>,
+    sandwiched: Option<Asn>,
     leaker: Option<Asn>,
     marked_leaker: Option<Asn>,
     unauthorized: Option<Asn>,
@@ -99,10 +102,14 @@ impl Shard {
                     .paths
                     .mark(path)
                     .is_some_and(|mark| mark.blackhole),
-            bogon_asn: facts.bogon,
+            bogon_asn: glance.bogon,
             looping_asn: facts.looping,
-            stretching_asn: facts.stretched,
-            sandwiched_asn: facts.sandwiched,
+            stretching_asn: glance.stretching,
+            length: ground
+                .known
+                .without_route_servers(&path_value, None)
+                .length(),
+            sandwiched_asn: glance.sandwiched,
             leaking_asn: glance.leaker,
             marked_leaking_asn: glance.marked_leaker,
             unauthorized_asn: glance.unauthorized,
@@ -152,6 +159,10 @@ impl Shard {
             ..
         } = self;
         let (path_value, mark, facts) = table.paths.with_facts_mut(path)?;
+        let suspect = facts.suspect;
+        let bogon = facts.bogon.bogon(known, path_value, ground.measure.bogons);
+        let stretching = facts.stretching.stretching(known, path_value, suspect, t);
+        let sandwiched = facts.sandwiched.sandwiched(known, path_value, t);
         let leaker = facts.leaker.leaker(known, path_value);
         let marked_leaker = facts.marked_leaker.marked_leaker(known, path_value, mark);
         let unauthorized = facts.unauthorized.unauthorized(known, path_value, now, t);
@@ -177,14 +188,26 @@ impl Shard {
         let flaps = entry.may_flap;
         let flapping = flaps.then(|| restless.flapping(&prefix, slot, now, t));
         let flapping = flapping.flatten();
-        let hops = [leaker, marked_leaker, unauthorized, flapping];
+        let hops = [
+            bogon,
+            facts.looping,
+            stretching,
+            sandwiched,
+            leaker,
+            marked_leaker,
+            unauthorized,
+            flapping,
+        ];
         let odd = ground.measure.bogons.covering(&prefix).is_some() || t.is_odd_length(&prefix);
-        if calm && !odd && hops.iter().all(Option::is_none) && facts.is_plain() {
+        if calm && !odd && hops.iter().all(Option::is_none) {
             return None;
         }
         let compared = origin.map(|origin| compare(entry, origin, now, t));
         Some(Glance {
             facts: facts.clone(),
+            bogon,
+            stretching,
+            sandwiched,
             leaker,
             marked_leaker,
             unauthorized,

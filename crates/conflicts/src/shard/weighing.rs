@@ -4,7 +4,7 @@ use weir_routing::{Origin, relations::Relation, roa::Validity};
 
 use super::{Cause, Ground, Live, Shard};
 use crate::{
-    incident::{EndReason, Incident, Key, Role, Severity, Transition, insert_sorted, reason},
+    incident::{EndReason, Incident, Key, Kind, Role, Severity, Transition, insert_sorted, reason},
     knowledge::{Known, Rpki},
     rule::Finding,
     rules,
@@ -20,6 +20,10 @@ impl Shard {
     ) {
         let roles = [
             Role::InvalidOrigin,
+            Role::BogonOrigin,
+            Role::BogonHop,
+            Role::StretchingHop,
+            Role::SandwichedHop,
             Role::LeakingHop,
             Role::MarkedLeakingHop,
             Role::UnauthorizedHop,
@@ -52,13 +56,15 @@ pub(super) fn is_allowed(incident: &Incident, ground: Ground<'_>) -> bool {
 }
 
 /// What others say of the suspect.
-const SAID: [&str; 6] = [
+const SAID: [&str; 8] = [
     reason::RPKI_VALID,
     reason::RPKI_INVALID,
     reason::VRPS_STALE,
     reason::SIBLING,
     reason::CUSTOMER_OF_VICTIM,
     reason::PROVIDER_OF_VICTIM,
+    reason::ANYCAST,
+    reason::DPS,
 ];
 
 /// What ROAs say of the suspect. VRPs that went stale take nothing back.
@@ -90,6 +96,24 @@ fn by_relation(incident: &Incident, known: &Known) -> Option<&'static str> {
     })
 }
 
+/// The prefix is one that many originate.
+fn by_anycast(incident: &Incident, known: &Known) -> Option<&'static str> {
+    let is_anycast = incident.kind == Kind::Moas && known.is_anycast(&incident.prefix);
+    is_anycast.then_some(reason::ANYCAST)
+}
+
+/// The suspect, or each member when it is a set, originates prefixes of others to protect them.
+fn by_dps(incident: &Incident, known: &Known) -> Option<&'static str> {
+    let of_kind = matches!(
+        incident.kind,
+        Kind::Moas | Kind::OriginChange | Kind::SubPrefix
+    );
+    let members = &incident.suspect_set;
+    let is_dps =
+        known.is_dps(incident.suspect) && members.iter().all(|member| known.is_dps(*member));
+    (of_kind && is_dps).then_some(reason::DPS)
+}
+
 /// What others say of the suspect, weighed against what its routes say: who may originate a prefix, or belongs
 /// to who may, is no stranger to it. True when that changed anything.
 pub(super) fn weigh(live: &mut Live, ground: Ground<'_>) -> bool {
@@ -104,6 +128,8 @@ pub(super) fn weigh(live: &mut Live, ground: Ground<'_>) -> bool {
     let says = [
         by_roas(incident, ground),
         by_relation(incident, ground.known),
+        by_anycast(incident, ground.known),
+        by_dps(incident, ground.known),
     ];
     incident.reasons.retain(|why| !SAID.contains(why));
     for why in says.into_iter().flatten() {

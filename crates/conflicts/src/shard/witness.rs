@@ -30,7 +30,7 @@ impl Shard {
         for route in entry.routes.iter(&table.seats) {
             if !(all || route.slot == speaker)
                 || peers.freshness(route.slot, route.generation) != Freshness::Fresh
-                || !table.is_of(key, route.path, ground.known)
+                || !table.is_of(key, route.path, ground.known, ground.measure)
             {
                 continue;
             }

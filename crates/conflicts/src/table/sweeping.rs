@@ -97,6 +97,7 @@ mod tests {
         let (mut table, mut peers, t) = (Table::default(), Peers::default(), Thresholds::default());
         let bogons = Bogons::without_documentation();
         let measure = Measure {
+            own: &bogons,
             bogons: &bogons,
             thresholds: &t,
         };

@@ -60,10 +60,11 @@ pub(crate) const ASPAS: [&str; 2] = [
 ];
 
 /// Lists of relations, named in the same way: 64501 and 64502 are peers, 64509 buys from both; in the first list
-/// 64510 buys from 64500.
-pub(crate) const RELATIONS: [&str; 2] = [
+/// 64510 buys from 64500; in the last, the route server 64599 stands as a peer between the two.
+pub(crate) const RELATIONS: [&str; 3] = [
     "64501|64502|0\n64501|64509|-1\n64502|64509|-1\n64500|64510|-1\n",
     "64501|64502|-1\n64509|64501|-1\n64509|64502|-1\n",
+    "64501|64599|0\n64502|64599|0\n64501|64509|-1\n64502|64509|-1\n",
 ];
 
 /// Lists of organisations: in the first one 64500 and 64510 are siblings.
@@ -73,7 +74,19 @@ pub(crate) const ORGANISATIONS: [&str; 2] = [
     "{\"type\":\"ASN\",\"asn\":\"64500\",\"organizationId\":\"A\"}\n",
 ];
 
-/// Says that one of [`ROAS`], [`ASPAS`], [`RELATIONS`] or [`ORGANISATIONS`] holds.
+/// Lists of anycast prefixes: 10.64.0.0/20 is on the first.
+pub(crate) const ANYCAST: [&str; 2] = ["10.64.0.0/20\n", "10.112.0.0/20\n"];
+
+/// Lists of DDoS protection services: 64510 and 64511 are on the first.
+pub(crate) const DPS: [&str; 2] = ["64510-64511\n", "64508\n"];
+
+/// Lists of route servers: 64599 is on the first.
+pub(crate) const ROUTE_SERVERS: [&str; 2] = ["AS64599 # of an exchange point\n", "64598\n"];
+
+/// Lists of bogons: 10.64/16 and AS64507 are on the first, what is on our own is not.
+pub(crate) const BOGONS: [&str; 2] = ["10.64.0.0/16\n64507\n", "192.168.0.0/16\n65000-65534\n"];
+
+/// Says that the list of this index holds, of what is written above for the kind.
 pub(crate) fn knowledge(kind: Kind, index: usize, as_of_us: i64) -> Knowledge {
     Knowledge {
         kind: kind.name().to_owned(),
@@ -99,6 +112,10 @@ fn content(knowledge: &Knowledge) -> Content {
         Kind::Aspas => ASPAS[index],
         Kind::Relations => RELATIONS[index],
         Kind::Organisations => ORGANISATIONS[index],
+        Kind::Anycast => ANYCAST[index],
+        Kind::Dps => DPS[index],
+        Kind::RouteServers => ROUTE_SERVERS[index],
+        Kind::Bogons => BOGONS[index],
     };
     kind.read(text.as_bytes()).unwrap()
 }

@@ -93,7 +93,7 @@ impl Told {
         let (content, brought) = match kind {
             Kind::Vrps => (&load.vrps, &mut self.vrps),
             Kind::Aspas => (load.aspas.as_ref()?, &mut self.aspas),
-            Kind::Relations | Kind::Organisations => return None,
+            _ => return None,
         };
         let is_brought = brought.last.is_some_and(|(_, at)| at == load.as_of_us);
         (!is_brought || brought.is_old()).then_some((content, load.as_of_us, brought))

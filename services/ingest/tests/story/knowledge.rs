@@ -158,3 +158,53 @@ fn a_file_that_was_cut_in_half_is_named_and_nothing_is_read() {
     assert!(cause.contains("line 2"), "{cause}");
     assert_eq!(story.sandbox.content().knowledge, []);
 }
+
+#[test]
+fn lists_are_named_like_all_else_and_bogons_are_made_of_several_files() {
+    let story = Story::with(ONE);
+    let put = |name: &str, text: &str| {
+        let path = story.sandbox.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let registry = "2|r|1|1|0|20261120|+0\nr||ipv4|198.51.100.0|768||available\n";
+    let config = Config {
+        source: story.files(),
+        knowledge: Knowledge {
+            anycast: Some(put("anycast", "198.18.0.0/24\n")),
+            dps: Some(put("dps", "AS64496\n")),
+            route_servers: Some(put("servers", "AS64496\n")),
+            bogons: Some(put("bogons", "10.0.0.0/8\n")),
+            delegated: vec![put("registry", registry)],
+            store: story.store(),
+            ..Knowledge::default()
+        },
+        ..Config::default()
+    };
+    let running = weir_ingest::start(config, &story.sandbox.log, &story.sandbox.state()).unwrap();
+    assert!(running.wait_finished(DEADLINE), "{:?}", running.failure());
+    running.stop(DEADLINE).unwrap();
+    let objects = story.objects();
+    let mut named = story.sandbox.content().knowledge;
+    named.sort_by_key(|(number, _)| *number);
+    named.dedup();
+    let named: Vec<_> = named
+        .iter()
+        .map(|(_, changed)| {
+            let found = knowledge::get(&objects, &changed.kind, &changed.content_hash).unwrap();
+            let text = String::from_utf8(found.unwrap()).unwrap();
+            (changed.kind.as_str(), text)
+        })
+        .collect();
+    let expected = [
+        ("anycast", "198.18.0.0/24\n"),
+        ("dps", "AS64496\n"),
+        ("route-servers", "AS64496\n"),
+        (
+            "bogons",
+            "# as of 2026-11-20\n10.0.0.0/8\n198.51.100.0/23\n198.51.102.0/24\n",
+        ),
+    ];
+    let expected = expected.map(|(kind, text)| (kind, text.to_owned()));
+    assert_eq!(named, expected);
+}

@@ -110,6 +110,8 @@ pub(crate) fn reason(name: &str) -> String {
         "customer-of-victim" => "The suspect buys transit from a victim.".into(),
         "provider-of-victim" => "The suspect sells transit to a victim.".into(),
         "transit-of-victim" => "The suspect carried the victim's routes before.".into(),
+        "anycast-prefix" => "The prefix is listed as announced from many places.".into(),
+        "ddos-protection" => "The suspect is listed as a DDoS protection service.".into(),
         "roa-names-others" => "Its ROAs name other networks.".into(),
         "roa-allows-shorter" => "A ROA names the origin, but for shorter prefixes.".into(),
         "roa-of-as0" => "A ROA of AS0 says that nobody may originate it.".into(),
