@@ -16,7 +16,7 @@ use weir_eventlog::{
     EventLog, LogError, Publisher, PublisherOptions,
     status::{Reporter, StatusBoard},
 };
-use weir_lifecycle::Stop;
+use weir_lifecycle::{Stop, causes};
 
 use crate::{
     bmp,
@@ -289,8 +289,9 @@ impl Ended {
                 Ok(())
             }
             Ok(Err(error)) => {
-                tracing::error!(%error, "ingest has failed");
-                Err(error.to_string())
+                let error = causes(&error);
+                tracing::error!(error, "ingest has failed");
+                Err(error)
             }
             Err(_) => Err("ingest panicked".to_owned()),
         };

@@ -208,3 +208,27 @@ fn lists_are_named_like_all_else_and_bogons_are_made_of_several_files() {
     let expected = expected.map(|(kind, text)| (kind, text.to_owned()));
     assert_eq!(named, expected);
 }
+
+#[test]
+fn a_list_that_ends_a_run_is_told_with_its_line_and_what_was_expected() {
+    let story = Story::with(ONE);
+    let dps = story.sandbox.path().join("dps");
+    fs::write(&dps, "AS64496\n198.18.0.0/24\n").unwrap();
+    let config = Config {
+        source: story.files(),
+        knowledge: Knowledge {
+            dps: Some(dps),
+            store: story.store(),
+            ..Knowledge::default()
+        },
+        ..Config::default()
+    };
+    let running = weir_ingest::start(config, &story.sandbox.log, &story.sandbox.state()).unwrap();
+    until("its failure", || running.failure().is_some());
+    let failure = running.failure().unwrap();
+    assert!(failure.contains("dps in "), "{failure}");
+    assert!(
+        failure.contains("line 2: \"198.18.0.0/24\" is no entry: expected an AS number"),
+        "{failure}"
+    );
+}
