@@ -139,7 +139,9 @@ impl ControlShard {
             && update.announced.iter().any(|nlri| short(&nlri))
         {
             let mark = Mark::of(attributes);
-            let path = self.short.intern(&attributes.as_path, mark, measure, now);
+            let path = self
+                .short
+                .intern(&attributes.as_path, mark, measure, voice.since_us());
             for nlri in update.announced.iter().filter(short) {
                 let peers = &self.peers;
                 self.short

@@ -135,7 +135,9 @@ impl Shard {
         {
             let mark = Mark::of(attributes);
             let path = &attributes.as_path;
-            let path = self.table.intern(path, mark, ground.measure, voice.now);
+            let path = self
+                .table
+                .intern(path, mark, ground.measure, voice.since_us());
             held = Some(path);
             for nlri in &update.announced {
                 let prefix = nlri.prefix;

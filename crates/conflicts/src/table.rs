@@ -72,6 +72,17 @@ pub(crate) struct Voice<'a> {
     pub(crate) from_rib: bool,
 }
 
+impl Voice<'_> {
+    /// Since when a path has been there that nobody has told before: now, or when the table was written that tells it.
+    pub(crate) fn since_us(&self) -> i64 {
+        if self.from_rib {
+            self.event_time_us.min(self.now)
+        } else {
+            self.now
+        }
+    }
+}
+
 /// Prefixes by exact match; covering ones are found by length.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
@@ -85,16 +96,16 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// The number of a path that is announced at `now`, with one count for the caller.
+    /// The number of a path, with one count for the caller. One that is new has been known since `since_us`.
     pub(crate) fn intern(
         &mut self,
         path: &AsPath,
         mark: Mark,
         measure: Measure<'_>,
-        now: i64,
+        since_us: i64,
     ) -> PathRef {
         self.paths
-            .intern(path, mark, |path| PathFacts::of(path, measure, now))
+            .intern(path, mark, |path| PathFacts::of(path, measure, since_us))
     }
 
     pub(crate) fn entry(&mut self, prefix: Prefix) -> &mut Entry {
