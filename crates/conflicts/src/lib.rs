@@ -11,6 +11,7 @@
 //! - [`knowledge`]: what others say, which the log names and the caller provides.
 //! - [`detector`]: the control shard, which every record passes, and one shard per address block.
 //! - [`snapshot`]: the shards as bytes, each at its own position.
+//! - [`watch`]: what is somebody's own, beside the log: it changes no incident, it says whose one is.
 //!
 //! [`peerings`] is another judge, of sessions as they are configured rather than of routes: it has no state.
 
@@ -24,6 +25,7 @@ pub mod rules;
 pub mod snapshot;
 pub mod suspicion;
 pub mod thresholds;
+pub mod watch;
 pub mod wire;
 
 mod control;

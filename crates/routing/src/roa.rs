@@ -135,6 +135,26 @@ impl Vrps {
         asns
     }
 
+    /// The longest part of the prefix, or the prefix itself, that a network may originate, in bits; `None` = not even
+    /// the prefix.
+    #[must_use]
+    pub fn longest_part(&self, prefix: &Prefix, asn: Asn) -> Option<u8> {
+        let lengths = self.covering(prefix).filter(|(named, _)| *named == asn);
+        let longest = lengths.map(|(_, max_length)| max_length).max();
+        longest.filter(|longest| *longest >= prefix.length())
+    }
+
+    /// Every VRP, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = Vrp> + '_ {
+        self.by_prefix.iter().flat_map(|(prefix, named)| {
+            named.iter().map(|(asn, max_length)| Vrp {
+                prefix: *prefix,
+                max_length: *max_length,
+                asn: *asn,
+            })
+        })
+    }
+
     /// Those that cover the prefix, the shortest first: who, and up to which length.
     fn covering(&self, prefix: &Prefix) -> impl Iterator<Item = (Asn, u8)> + '_ {
         let prefix = *prefix;
@@ -230,6 +250,30 @@ mod tests {
             let prefix = Prefix::new(address.into(), length).unwrap();
             Vrp { prefix, max_length: length + more, asn: Asn(asn) }
         }
+    }
+
+    #[rstest]
+    #[case::to_the_maximum("198.18.0.0/16", 64_500, Some(20))]
+    #[case::of_a_part("198.18.16.0/20", 64_500, Some(20))]
+    #[case::of_a_part_too_long("198.18.16.0/21", 64_500, None)]
+    #[case::of_another("198.18.32.0/20", 64_501, None)]
+    #[case::of_nobody("192.0.2.0/24", 64_500, None)]
+    fn the_longest_part_is_that_of_the_network(
+        #[case] of: &str,
+        #[case] asn: u32,
+        #[case] longest: Option<u8>,
+    ) {
+        let of = of.parse().unwrap();
+        assert_eq!(some().longest_part(&of, Asn(asn)), longest);
+    }
+
+    #[test]
+    fn every_vrp_is_given_back() {
+        let all = some();
+        assert_eq!(all.iter().count(), all.len());
+        assert_eq!(all.iter().collect::<Vrps>().len(), all.len());
+        let nobody: Vec<Vrp> = all.iter().filter(|vrp| vrp.asn.0 == 0).collect();
+        assert_eq!(nobody, [vrp("198.19.0.0/16", 32, 0)]);
     }
 
     proptest! {

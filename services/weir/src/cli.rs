@@ -14,6 +14,7 @@ use crate::{
     pipelines::{GroupsCommand, PipelinesCommand},
     site::SiteArguments,
     topics::TopicsCommand,
+    watch::WatchArguments,
 };
 
 /// Measures the streams of a network: finds BGP routing conflicts while they happen, keeps session
@@ -84,6 +85,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: PeeringsCommand,
     },
+    /// A list of what is one's own: propose it from RIB dumps, compare, import, check.
+    Watch(WatchArguments),
     /// Bring the tables of every store that the settings name up to this version.
     Migrate {
         #[command(flatten)]

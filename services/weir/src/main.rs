@@ -22,6 +22,7 @@ mod stream;
 mod summary;
 mod topics;
 mod usage;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,7 @@ fn obey(cli: Cli, telemetry: Telemetry) -> Result<ExitCode, Failure> {
         // As diff(1): its exit code is its answer.
         Some(Command::Incidents { site, command }) => return incidents::incidents(&command, &site),
         Some(Command::Peerings { command }) => return peerings::peerings(&command),
+        Some(Command::Watch(arguments)) => return watch::watch(&arguments),
         Some(Command::Inject { command }) => inject::inject(&command),
         Some(Command::Migrate { site }) => migrate::migrate(&site),
         Some(Command::Doctor(arguments)) => doctor::doctor(&arguments),
