@@ -63,7 +63,9 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn after(row: &IncidentRow) -> Self {
+    /// The place right after this incident.
+    #[must_use]
+    pub fn after(row: &IncidentRow) -> Self {
         Self {
             first_seen_us: row.first_seen_us,
             id: row.id.clone(),

@@ -22,7 +22,9 @@ use crate::{
     Stores, auth,
     config::{Config, Token},
     live::Live,
-    openapi, page,
+    openapi,
+    own::Own,
+    page,
     problem::Problem,
     rest,
     ris::{self, Ris},
@@ -35,6 +37,7 @@ pub(crate) struct App {
     online: OnlineStore,
     metrics: MetricStore,
     pub(crate) views: Arc<[FeatureView]>,
+    pub(crate) own: Own,
     pub(crate) live: Live,
     pub(crate) live_seats: Arc<Semaphore>,
     pub(crate) ris: Ris,
@@ -42,12 +45,20 @@ pub(crate) struct App {
 }
 
 impl App {
-    pub(crate) fn new(config: &Config, stores: Stores, live: Live, ris: Ris, stop: Stop) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        stores: Stores,
+        own: Own,
+        live: Live,
+        ris: Ris,
+        stop: Stop,
+    ) -> Self {
         Self {
             records: stores.records,
             online: stores.online,
             metrics: stores.metrics,
             views: stores.views.into(),
+            own,
             live,
             live_seats: Arc::new(Semaphore::new(config.live_clients)),
             ris,

@@ -22,6 +22,8 @@ pub struct Config {
     pub timeout_ms: u64,
     /// Most clients of live events at a time.
     pub live_clients: usize,
+    /// The watch list that incidents are marked by (docs/watch.md), read at the start; absent = none is marked.
+    pub watch: Option<PathBuf>,
     /// The stream of RIS Live.
     pub ris: Ris,
 }
@@ -35,6 +37,7 @@ impl Default for Config {
             body_limit_bytes: 256 * 1024,
             timeout_ms: 10_000,
             live_clients: 256,
+            watch: None,
             ris: Ris::default(),
         }
     }

@@ -12,6 +12,7 @@ pub mod generated;
 mod grpc;
 mod live;
 mod openapi;
+mod own;
 mod page;
 mod problem;
 pub mod process;

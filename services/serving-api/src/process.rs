@@ -30,7 +30,7 @@ pub const PROGRAM: Program = Program {
   [record_store]  url = \"postgres://weir@db:5432/weir\", password_file = \"/run/secrets/db\"
   [online_store]  url = \"redis://cache:6379/0\", password_file
   [metric_store]  url = \"cql://scylla:9042/weir\", username, password_file
-  [serving_api]   listen = \"127.0.0.1:8080\", grpc, auth.token_file (needed off loopback)
+  [serving_api]   listen = \"127.0.0.1:8080\", grpc, auth.token_file (needed off loopback), watch (a list)
   [stream] [admin] [telemetry]  id, data (a folder); listen; log_format, log_filter",
     admin_port: 9105,
 };

@@ -26,6 +26,7 @@ use crate::{
     config::{Config, MIN_TOKEN, Token},
     grpc,
     live::Live,
+    own::Own,
     ris::{self, Ris},
 };
 
@@ -87,6 +88,14 @@ pub enum StartError {
     /// A token could be guessed.
     #[error("a token is shorter than {MIN_TOKEN} bytes")]
     ShortToken,
+    /// The watch list cannot be read, or is none.
+    #[error("the watch list of [serving_api] in {}: {reason}", path.display())]
+    Watch {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
     /// The descriptors of gRPC are not ones.
     #[error("cannot describe the gRPC services")]
     Reflection(#[source] tonic_reflection::server::Error),
@@ -157,6 +166,7 @@ fn listen_all(
     telemetry: &Telemetry,
 ) -> Result<Running, StartError> {
     let tokens: Arc<[Token]> = config.auth.tokens()?.into();
+    let own = Own::read(config.watch.as_deref())?;
     let listener = bind(config.listen, "--listen", &tokens)?;
     let address = address(&listener, config.listen, "--listen")?;
     let grpc = config
@@ -175,7 +185,7 @@ fn listen_all(
         .map_err(StartError::Threads)?;
     let stop = Stop::new();
     let ris = Ris::new(config.ris.clone(), log.is_some());
-    let app = app::App::new(config, stores, live, ris.clone(), stop.clone());
+    let app = app::App::new(config, stores, own, live, ris.clone(), stop.clone());
     let flag = health.register("serving-api");
     let fate = Fate {
         failure: Arc::default(),
@@ -212,9 +222,10 @@ fn listen_all(
     })
 }
 
-/// Refuses listeners that would be open to all, before anything is connected or bound.
+/// Refuses listeners that would be open to all, and a watch list that is none, before anything is connected or bound.
 pub(crate) fn check(config: &Config) -> Result<(), StartError> {
     let tokens = config.auth.tokens()?;
+    Own::read(config.watch.as_deref())?;
     guarded(config.listen, "--listen", &tokens)?;
     config
         .grpc

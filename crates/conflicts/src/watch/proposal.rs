@@ -114,7 +114,7 @@ impl Routes {
             }
             if !left_out.is_empty() {
                 said.push(format!(
-                    "left out, seen by fewer than {seen_by} or no network's number: {}",
+                    "left out, seen by fewer than {seen_by} vantage points or a reserved number: {}",
                     named(&left_out)
                 ));
             }

@@ -63,7 +63,7 @@ async fn build(app: &App, id: &str) -> Result<(String, Markup), Problem> {
     let body = html! {
         article #incident data-live="" {
             header.story {
-                p.marks { span.kind { (incident.kind) } " " (layout::marks(&incident)) }
+                p.marks { span.kind { (incident.kind) } " " (layout::marks(app, &incident)) }
                 h1.mono { (incident.prefix) }
                 @for (i, paragraph) in story::paragraphs(&incident).iter().enumerate() {
                     p class=(if i == 0 { "lead" } else { "more" }) { (paragraph) }

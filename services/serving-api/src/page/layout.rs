@@ -93,12 +93,13 @@ pub(crate) fn state(state: State) -> Markup {
 }
 
 /// The marks that belong beside the name of an incident.
-pub(crate) fn marks(row: &IncidentRow) -> Markup {
+pub(crate) fn marks(app: &App, row: &IncidentRow) -> Markup {
     html! {
         (severity(row.severity)) " " (state(row.state))
         @if let Some(points) = row.suspicion {
             " " span.quiet title="How suspicious it is, of 100" { "suspicion " (points) }
         }
+        @if let Some(why) = app.own.why(row) { " " span.pill title=(why) { "mine" } }
         @if row.synthetic { " " span.pill.synthetic { "synthetic" } }
     }
 }

@@ -179,15 +179,20 @@ async fn cards(app: &App, rows: &[IncidentRow]) -> Result<Markup, Problem> {
     let histories = app.records.histories(&ids).await?;
     let now_us = app.live.now_us();
     Ok(html! {
-        ul.cards { @for row in rows { li { (card(row, &histories, now_us)) } } }
+        ul.cards { @for row in rows { li { (card(app, row, &histories, now_us)) } } }
     })
 }
 
-fn card(row: &IncidentRow, histories: &HashMap<String, Vec<TransitionRow>>, now_us: i64) -> Markup {
+fn card(
+    app: &App,
+    row: &IncidentRow,
+    histories: &HashMap<String, Vec<TransitionRow>>,
+    now_us: i64,
+) -> Markup {
     html! {
         article class=(format!("card edge-{}", row.severity)) {
             div.what {
-                p.marks { span.kind { (row.kind) } " " (layout::marks(row)) }
+                p.marks { span.kind { (row.kind) } " " (layout::marks(app, row)) }
                 h3 { a href=(format!("/incidents/{}", row.id)) { (row.prefix) } }
                 p.line { (story::headline(row)) "." }
                 p.when { (text::time(row.first_seen_us, now_us)) }
@@ -208,7 +213,7 @@ fn table(app: &App, rows: &[IncidentRow]) -> Markup {
             tbody { @for row in rows { tr {
                 th.mono scope="row" { a href=(format!("/incidents/{}", row.id)) { (row.prefix) } }
                 td { (row.kind) " · " (ases(row)) }
-                td { (layout::marks(row)) }
+                td { (layout::marks(app, row)) }
                 td.number { (row.visible_peers) " of " (row.total_peers) }
                 td { (text::time(row.first_seen_us, now_us)) }
             } } }

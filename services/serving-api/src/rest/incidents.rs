@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use weir_events::time::rfc3339;
 use weir_record_store::{
-    Cursor, Evidence, Filter, IncidentRow, MAX_PAGE, PrefixMatch, Recorded, Severity,
+    Cursor, Evidence, Filter, IncidentRow, MAX_PAGE, Page, PrefixMatch, Recorded, Severity,
     State as IncidentState, TransitionRow, export::IncidentJson,
 };
 use weir_routing::{asn::Asn, prefix::Prefix};
@@ -16,6 +16,8 @@ use weir_routing::{asn::Asn, prefix::Prefix};
 use crate::{app::App, problem::Problem, rest};
 
 const DEFAULT_PAGE: usize = 50;
+/// Pages of the store that are looked through for one page of own incidents, which may be few and far between.
+const LOOKED_THROUGH: usize = 20;
 
 /// What to list; several values of one parameter are separated by commas.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -42,6 +44,9 @@ pub(crate) struct ListParams {
     to: Option<String>,
     /// true: only made-up ones; false: only real ones.
     synthetic: Option<bool>,
+    /// true: only one's own, by the watch list of the settings; false: only those of others. Looks through 10,000
+    /// incidents at most, so that a page may have fewer than `limit` and go on nevertheless.
+    mine: Option<bool>,
     /// Most incidents to return, 1 to 500; 50 when absent.
     limit: Option<usize>,
     /// `next_cursor` of the page before.
@@ -51,19 +56,27 @@ pub(crate) struct ListParams {
 /// One page, newest first.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct IncidentPage {
-    /// Incidents in the shape of the incident file.
-    #[schema(value_type = Vec<Object>)]
-    incidents: Vec<IncidentJson>,
+    /// Incidents in the shape of the incident file, and whose they are.
+    incidents: Vec<Listed>,
     /// Give it as `cursor` to go on; null at the end.
     next_cursor: Option<String>,
+}
+
+/// An incident in the shape of the incident file, and whose it is.
+#[derive(Serialize, ToSchema)]
+struct Listed {
+    #[serde(flatten)]
+    #[schema(value_type = Object)]
+    incident: IncidentJson,
+    /// Why it is one's own, by the watch list of the settings; null = it is not, or there is no list.
+    mine: Option<String>,
 }
 
 /// One incident, with evidence and history.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct IncidentDetail {
     #[serde(flatten)]
-    #[schema(value_type = Object)]
-    incident: IncidentJson,
+    incident: Listed,
     /// Members, when the suspect is an AS_SET.
     suspect_set: Vec<u32>,
     /// Vantage points' routes, by (ASN, address).
@@ -114,14 +127,56 @@ pub(crate) async fn list(
             "`limit` is {limit}: write 1 to {MAX_PAGE}"
         )));
     }
-    let page = app
-        .records
-        .list(&filter(&params)?, cursor.as_ref(), limit)
-        .await?;
+    let filter = filter(&params)?;
+    let page = match params.mine {
+        Some(mine) => chosen(&app, &filter, cursor, limit, mine).await?,
+        None => app.records.list(&filter, cursor.as_ref(), limit).await?,
+    };
     Ok(Json(IncidentPage {
-        incidents: page.incidents.iter().map(IncidentJson::from).collect(),
+        incidents: page.incidents.iter().map(|row| listed(&app, row)).collect(),
         next_cursor: page.next.map(|next| next.to_text()),
     }))
+}
+
+fn listed(app: &App, row: &IncidentRow) -> Listed {
+    Listed {
+        incident: row.into(),
+        mine: app.own.why(row),
+    }
+}
+
+/// A page of one's own incidents, or of those of others. The store does not know whose they are.
+async fn chosen(
+    app: &App,
+    filter: &Filter,
+    mut cursor: Option<Cursor>,
+    limit: usize,
+    mine: bool,
+) -> Result<Page, Problem> {
+    if !app.own.is_known() {
+        return Err(Problem::bad_request(
+            "`mine` needs a watch list: name one as `watch` of [serving_api] (docs/watch.md)",
+        ));
+    }
+    let mut incidents = Vec::new();
+    for _ in 0..LOOKED_THROUGH {
+        let page = app.records.list(filter, cursor.as_ref(), MAX_PAGE).await?;
+        for row in page.incidents {
+            if app.own.why(&row).is_some() == mine {
+                incidents.push(row);
+            }
+            if incidents.len() == limit {
+                let next = incidents.last().map(Cursor::after);
+                return Ok(Page { incidents, next });
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let next = cursor;
+    Ok(Page { incidents, next })
 }
 
 /// One incident with its evidence and history.
@@ -137,10 +192,10 @@ pub(crate) async fn get(
     let recorded = app.records.get(&id).await?;
     let Recorded { incident, history } =
         recorded.ok_or_else(|| Problem::not_found(format!("there is no incident `{id}`")))?;
-    Ok(Json(detail(&incident, &history)))
+    Ok(Json(detail(&app, &incident, &history)))
 }
 
-fn detail(incident: &IncidentRow, history: &[TransitionRow]) -> IncidentDetail {
+fn detail(app: &App, incident: &IncidentRow, history: &[TransitionRow]) -> IncidentDetail {
     let evidence = |row: &Evidence| EvidenceJson {
         collector: row.collector.clone(),
         peer_address: row.peer_address.map(|address| address.to_string()),
@@ -158,7 +213,7 @@ fn detail(incident: &IncidentRow, history: &[TransitionRow]) -> IncidentDetail {
         reasons: row.reasons.clone(),
     };
     IncidentDetail {
-        incident: incident.into(),
+        incident: listed(app, incident),
         suspect_set: incident.suspect_set.clone(),
         evidence: incident.evidence.iter().map(evidence).collect(),
         history: history.iter().map(transition).collect(),
