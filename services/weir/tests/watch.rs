@@ -81,7 +81,10 @@ fn announced(peer: u32, upstream: u32, prefixes: &[&str]) -> Message {
     };
     Message {
         event_time_us: 1_767_225_600_000_000,
-        peer: Peer::new([192, 0, 2, (peer % 256) as u8].into(), Asn(peer)),
+        peer: Peer::new(
+            [192, 0, 2, u8::try_from(peer % 256).unwrap()].into(),
+            Asn(peer),
+        ),
         body: Body::Update(update),
     }
 }
