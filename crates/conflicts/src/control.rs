@@ -160,6 +160,7 @@ impl ControlShard {
             Control::PeerDown(peer) => self.peers.down(collector, *peer, now).into_iter().collect(),
             Control::Gap(peer) => self.peers.gap(collector, *peer, now),
             Control::EndOfRib(Some(peer)) => self.end_of_rib(collector, *peer),
+            Control::EndOfTable(peer, at_us) => self.peers.end_of_table(collector, *peer, *at_us),
             Control::Tick => {
                 self.tick = self.tick.max(Some(record.event_time_us));
                 self.peers.expire(self.now())

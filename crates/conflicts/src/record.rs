@@ -44,6 +44,8 @@ pub enum Control {
     Gap(Option<Peer>),
     /// The peer has sent its whole table, or a RIB dump has ended.
     EndOfRib(Option<Peer>),
+    /// A dump that was taken at this event time holds no more of the peer.
+    EndOfTable(Peer, i64),
     /// Stream time has reached the record's event time.
     Tick,
     /// The collector's files have ended.

@@ -152,8 +152,11 @@ impl Table {
         let Voice { slot, now, .. } = voice;
         let fresh =
             |route: Route| peers.freshness(route.slot, route.generation) == Freshness::Fresh;
-        if voice.from_rib && entry.routes.get(slot, path_id, seats).is_some_and(fresh) {
-            // The dump may be older than what the peer has said since.
+        // The dump may be older than what the peer has said since.
+        if voice.from_rib
+            && (entry.routes.get(slot, path_id, seats).is_some_and(fresh)
+                || is_newer_than(entry, path_id, voice, peers, seats))
+        {
             return Effect::of(mark_from_rib(paths, entry, path, now, t));
         }
         let mut changed = false;
@@ -461,6 +464,23 @@ fn leave(paths: &mut PathTable<Mark, PathFacts>, history: &mut History, path: Pa
         seen.last_us = now;
     }
     paths.release(path);
+}
+
+/// True when the peer gave a route in doubt not before the dump was taken that has another one of it, by the clock of
+/// its collector.
+fn is_newer_than(
+    entry: &Entry,
+    path_id: u32,
+    voice: Voice<'_>,
+    peers: &Peers,
+    seats: &Seats,
+) -> bool {
+    let slots = voice.earlier.iter().copied().chain([voice.slot]);
+    let mut routes = slots.filter_map(|slot| entry.routes.get(slot, path_id, seats));
+    routes.any(|route| {
+        route.event_time_us >= voice.event_time_us
+            && peers.freshness(route.slot, route.generation) != Freshness::Expired
+    })
 }
 
 /// What a RIB holds is stable, unless it is being disputed.

@@ -93,7 +93,10 @@ fn control(wire: v1::Control) -> Result<Control, WireError> {
         Some(Wire::PeerUp(up)) => Control::PeerUp(wire::peer(up.peer)?),
         Some(Wire::PeerDown(down)) => Control::PeerDown(wire::peer(down.peer)?),
         Some(Wire::Gap(gap)) => Control::Gap(some_peer(gap.peer)?),
-        Some(Wire::EndOfRib(end)) => Control::EndOfRib(some_peer(end.peer)?),
+        Some(Wire::EndOfRib(end)) => match some_peer(end.peer)? {
+            Some(peer) if end.table_us > 0 => Control::EndOfTable(peer, end.table_us),
+            peer => Control::EndOfRib(peer),
+        },
         Some(Wire::Tick(_)) => Control::Tick,
         Some(Wire::EndOfInput(_)) => Control::EndOfInput,
         Some(Wire::KnowledgeChanged(changed)) => Control::KnowledgeChanged(Knowledge {

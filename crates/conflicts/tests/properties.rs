@@ -65,6 +65,9 @@ fn any_body() -> impl Strategy<Value = Body> {
         1 => (1..7_u32).prop_map(|n| Body::Control(Control::PeerDown(peer(n)))),
         1 => (0..7_u32).prop_map(|n| Body::Control(Control::Gap((n > 0).then(|| peer(n))))),
         1 => (1..7_u32).prop_map(|n| Body::Control(Control::EndOfRib(Some(peer(n))))),
+        1 => (1..7_u32, 0..SPANS.len()).prop_map(|(n, span)| {
+            Body::Control(Control::EndOfTable(peer(n), START + SPANS[span]))
+        }),
         1 => (0..Kind::ALL.len(), 0..2_usize).prop_map(|(kind, index)| {
             let named = knowledge(Kind::ALL[kind], index, START);
             Body::Control(Control::KnowledgeChanged(named))

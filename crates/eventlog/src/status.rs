@@ -44,6 +44,7 @@ struct Facts {
     vantage_points: BTreeMap<u32, u32>,
     /// (stable, judged).
     baseline: BTreeMap<u32, (u64, u64)>,
+    warming_percent: Option<u32>,
 }
 
 impl StatusBoard {
@@ -104,6 +105,11 @@ impl StatusBoard {
         facts.baseline.insert(partition, (stable, judged));
     }
 
+    /// How far the first tables of collectors have been read, of 100; `None` = none is awaited.
+    pub fn warming(&self, percent: Option<u32>) {
+        self.inner.facts.lock().warming_percent = percent;
+    }
+
     /// Forgets what one partition said: it belongs to another instance now.
     pub fn forget(&self, topic: &'static str, partition: u32) {
         let mut facts = self.inner.facts.lock();
@@ -147,6 +153,7 @@ impl StatusBoard {
                 .iter()
                 .map(|(name, values)| ((*name).to_owned(), values.values().sum()))
                 .collect(),
+            warming_percent: facts.warming_percent,
         }
     }
 
@@ -255,6 +262,9 @@ mod tests {
         board.event_time(9);
         board.event_time(8);
         board.collector("rrc12");
+        assert_eq!(board.snapshot().warming_percent, None);
+        board.warming(Some(37));
+        assert_eq!(board.snapshot().warming_percent, Some(37));
         board.position("bgp-updates", 1, 10, 12);
         let status = board.snapshot();
         assert_eq!(status.counters["elements_in"], 13);

@@ -219,6 +219,7 @@ pub fn body(message: &Message) -> v1::bgp_message::Body {
         Body::EndOfRib => Wire::Control(v1::Control {
             kind: Some(v1::control::Kind::EndOfRib(v1::EndOfRib {
                 peer: Some(message.peer.into()),
+                table_us: 0,
             })),
         }),
     }
@@ -260,7 +261,10 @@ pub fn message(wire: v1::BgpMessage) -> Result<Message, WireError> {
             to: state(change.to)?.ok_or(WireError::Missing { what: "new state" })?,
         },
         Wire::Control(v1::Control {
-            kind: Some(v1::control::Kind::EndOfRib(v1::EndOfRib { peer: Some(peer) })),
+            kind:
+                Some(v1::control::Kind::EndOfRib(v1::EndOfRib {
+                    peer: Some(peer), ..
+                })),
         }) => {
             sender = Some(peer);
             Body::EndOfRib

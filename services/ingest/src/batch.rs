@@ -232,7 +232,7 @@ impl Batches {
         let released = weir_events::time::now_us();
         for (writer, in_rib) in self.writers.iter_mut().zip(&mut self.in_rib) {
             if std::mem::take(in_rib) {
-                let end = Kind::EndOfRib(v1::EndOfRib { peer: None });
+                let end = Kind::EndOfRib(v1::EndOfRib::default());
                 writer.control(&mut self.outlet, end, self.last_us, released)?;
             }
         }

@@ -165,8 +165,7 @@ impl Writer {
         self.stamp(message.event_time_us, released_us);
         outlet.stats.read(message);
         if let Body::EndOfRib = message.body {
-            let peer = Some(message.peer.into());
-            return self.send_control(outlet, Kind::EndOfRib(v1::EndOfRib { peer }));
+            return self.end_of_rib(outlet, message.peer, 0);
         }
         if let Body::Update(update) = &message.body {
             self.routes(outlet, message.peer, update)?;
@@ -192,6 +191,29 @@ impl Writer {
             Some(change) => self.send_control(outlet, change.control(message.peer)),
             None => Ok(()),
         }
+    }
+
+    /// Writes that a dump, which was taken at its event time, holds no more of the peer.
+    pub(crate) fn end_of_table(
+        &mut self,
+        outlet: &mut Outlet,
+        message: &Message,
+        released_us: i64,
+    ) -> Result<(), LogError> {
+        self.stamp(message.event_time_us, released_us);
+        outlet.stats.read(message);
+        self.end_of_rib(outlet, message.peer, message.event_time_us)
+    }
+
+    /// `table_us`: when the dump was taken; 0 = the peer itself has ended its table.
+    fn end_of_rib(
+        &mut self,
+        outlet: &mut Outlet,
+        peer: Peer,
+        table_us: i64,
+    ) -> Result<(), LogError> {
+        let peer = Some(peer.into());
+        self.send_control(outlet, Kind::EndOfRib(v1::EndOfRib { peer, table_us }))
     }
 
     fn routes(
@@ -308,6 +330,11 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// True of a message by which a session begins or ends.
+pub(crate) fn changes_session(body: &Body) -> bool {
+    session_change(body).is_some()
 }
 
 /// What a message says of its session. One session may say it three times (OPEN sent, OPEN

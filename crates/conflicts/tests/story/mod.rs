@@ -209,6 +209,25 @@ impl Story {
         self.update(n, prefix, Some((path, &[])), true)
     }
 
+    /// A route in a dump that was taken so long ago.
+    pub(crate) fn table(&mut self, n: u32, prefix: &str, path: &str, ago: i64) -> Vec<String> {
+        self.written.seq += 1;
+        let body = routes(n, prefix, Some((path, &[])), true, false);
+        let mut record = self.record(body);
+        record.event_time_us -= ago;
+        self.apply(record).1
+    }
+
+    /// A dump that was taken so long ago holds no more of this peer.
+    pub(crate) fn end_of_table(&mut self, n: u32, ago: i64) -> Vec<String> {
+        self.control(Control::EndOfTable(peer(n), self.now - ago))
+    }
+
+    /// The collector has lost updates of everybody.
+    pub(crate) fn gap(&mut self) -> Vec<String> {
+        self.control(Control::Gap(None))
+    }
+
     pub(crate) fn withdraw(&mut self, n: u32, prefix: &str) -> Vec<String> {
         self.update(n, prefix, None, false)
     }

@@ -318,6 +318,10 @@ pub struct Gap {
 pub struct EndOfRib {
     #[prost(message, optional, tag = "1")]
     pub peer: ::core::option::Option<Peer>,
+    /// Set where a dump that was fetched while live has ended for this peer: when the dump was taken, microseconds
+    /// since the Unix epoch. What the session lost before that and the dump does not hold is gone.
+    #[prost(int64, tag = "2")]
+    pub table_us: i64,
 }
 /// Stream time has reached the record's event time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -881,6 +885,9 @@ pub struct ServiceStatus {
         ::prost::alloc::string::String,
         u64,
     >,
+    /// Tables of collectors are being fetched and read for the first time: how far, of 100. Absent = none is.
+    #[prost(uint32, optional, tag = "13")]
+    pub warming_percent: ::core::option::Option<u32>,
 }
 /// Where a service stands in one partition of one topic.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -77,6 +77,14 @@ pub struct Expiry {
     pub silence: bool,
 }
 
+impl Expiry {
+    /// Since when the routes are in doubt.
+    fn begun_us(&self) -> i64 {
+        let span = if self.silence { SILENCE_US } else { DOUBT_US };
+        self.due_us.saturating_sub(span)
+    }
+}
+
 /// Every session that was ever seen.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
@@ -304,6 +312,25 @@ impl Peers {
         lost.sort_unstable();
         lost.retain(|slot| {
             let below = self.session(*slot).map_or(0, |s| s.ends_below);
+            self.drop_below(*slot, below)
+        });
+        lost
+    }
+
+    /// A dump that was taken at `table_us` holds no more of the peer: what was stale by then, and was not in it, goes.
+    /// What became stale later may have come after the dump, and stays. Gives the slots that lost routes.
+    pub fn end_of_table(&mut self, collector: &str, peer: Peer, table_us: i64) -> Vec<Slot> {
+        let Some(slot) = self.slot(collector, peer) else {
+            return Vec::new();
+        };
+        let mut lost = self.earlier(slot).into_vec();
+        lost.push(slot);
+        lost.sort_unstable();
+        lost.retain(|slot| {
+            let pending = self.session(*slot).map(|session| session.pending.iter());
+            let begun = pending.into_iter().flatten();
+            let before = begun.filter(|expiry| expiry.begun_us() < table_us);
+            let below = before.map(|expiry| expiry.below).max().unwrap_or_default();
             self.drop_below(*slot, below)
         });
         lost
