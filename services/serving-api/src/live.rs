@@ -49,6 +49,8 @@ pub(crate) struct Strip {
     pub(crate) vantage_points: u32,
     /// Of the prefixes that were judged, those with a stable origin, in percent.
     pub(crate) baseline_percent: Option<f64>,
+    /// Tables of collectors are being read for the first time: how far, in percent.
+    pub(crate) warming_percent: Option<u32>,
     /// Records that the services have still to read.
     pub(crate) lag: i64,
     pub(crate) services: Vec<String>,
@@ -147,6 +149,9 @@ impl Live {
             strip.vantage_points = strip.vantage_points.max(status.vantage_points);
             stable += status.baseline_stable;
             judged += status.baseline_judged;
+            // Of several that read, who has the longest way to go.
+            let all = [strip.warming_percent, status.warming_percent];
+            strip.warming_percent = all.into_iter().flatten().min();
             strip.lag += status
                 .partitions
                 .iter()

@@ -72,9 +72,11 @@ fn status(strip: &Strip) -> Markup {
                 } }
                 div { dt { "Vantage points" } dd { (text::count(strip.vantage_points.into())) } }
                 div { dt { "Baseline" } dd {
-                    @match strip.baseline_percent {
-                        Some(share) => { (format!("{share:.0} %")) },
-                        None => { "none yet" },
+                    @match (strip.baseline_percent, strip.warming_percent) {
+                        (Some(share), None) => { (format!("{share:.0} %")) },
+                        (Some(share), Some(warm)) => { (format!("{share:.0} %, warming {warm} %")) },
+                        (None, Some(warm)) => { (format!("warming {warm} %")) },
+                        (None, None) => { "none yet" },
                     }
                 } }
                 div { dt { "Lag" } dd { (text::count(strip.lag)) " records" } }
@@ -110,4 +112,36 @@ pub(crate) fn failure(app: &App, problem: &crate::Problem) -> (StatusCode, Marku
     };
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, page(app, problem.title, "", &body))
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_events::v1::ServiceStatus;
+
+    use super::*;
+    use crate::Live;
+
+    #[test]
+    fn the_strip_says_how_far_first_tables_are_beside_the_share_of_the_baseline() {
+        for (judged, warming, shown) in [
+            (0, None, "none yet"),
+            (0, Some(0), "warming 0 %"),
+            (200, Some(37), "25 %, warming 37 %"),
+            (200, None, "25 %"),
+        ] {
+            let live = Live::new();
+            let told = |service: &str, warming_percent| ServiceStatus {
+                service: service.to_owned(),
+                at_us: weir_events::time::now_us(),
+                baseline_stable: judged / 4,
+                baseline_judged: judged,
+                warming_percent,
+                ..ServiceStatus::default()
+            };
+            live.status(told("conflict-detector", None));
+            live.status(told("ingest", warming));
+            let page = status(&live.strip()).into_string();
+            assert!(page.contains(&format!("<dd>{shown}</dd>")), "{page}");
+        }
+    }
 }
