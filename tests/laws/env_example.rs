@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 /// Table of `weir.toml`, the file whose `pub struct` holds its keys, the name of that struct.
-const TABLES: [(&str, &str, &str); 19] = [
+const TABLES: [(&str, &str, &str); 20] = [
     ("KAFKA", "crates/eventlog/src/config.rs", "LogConfig"),
     ("SCHEMA_REGISTRY", "crates/eventlog/src/schema.rs", "Config"),
     (
@@ -31,6 +31,11 @@ const TABLES: [(&str, &str, &str); 19] = [
         "INGEST__KNOWLEDGE",
         "services/ingest/src/config.rs",
         "Knowledge",
+    ),
+    (
+        "INGEST__BASELINE",
+        "services/ingest/src/config/baseline.rs",
+        "Baseline",
     ),
     (
         "CONFLICT_DETECTOR",
@@ -70,9 +75,10 @@ const TABLES: [(&str, &str, &str); 19] = [
 ];
 
 /// Types of keys that are sections of their own, or that the code sets itself.
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "Thresholds,",
     "Knowledge,",
+    "Baseline,",
     "updates::Config,",
     "weir_objects::Config,",
     "Auth,",

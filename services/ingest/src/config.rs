@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use weir_eventlog::LogConfig;
 use weir_routing::knowledge::Kind;
 
+mod baseline;
+
 pub use crate::speed::{Speed, SpeedError};
+pub use baseline::Baseline;
 
 /// Settings of ingest.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -30,6 +33,8 @@ pub struct Config {
     pub max_in_flight: usize,
     /// What others say of prefixes and networks, to be brought into the log.
     pub knowledge: Knowledge,
+    /// Tables of collectors, fetched while RIS Live is read.
+    pub baseline: Baseline,
 }
 
 impl Default for Config {
@@ -42,6 +47,7 @@ impl Default for Config {
             synthetic: false,
             max_in_flight: 20_000,
             knowledge: Knowledge::default(),
+            baseline: Baseline::default(),
         }
     }
 }

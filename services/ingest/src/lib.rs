@@ -8,9 +8,10 @@
 //! `decompress` opens them, `reader` cuts and decodes them, `merge` puts their records in order of
 //! event time, `batch` gives them to the `writer` of their collector, `progress` remembers how far
 //! that came. [`ris_live`] does the same for a websocket, [`bmp`] for routers that connect, `kafka` for topics that
-//! others write; `watch` for a folder. `knowledge` brings what others say of prefixes and networks in-band, from
+//! others write; `watch` for a folder. `baseline` fetches the tables that RIS Live does not tell. `knowledge` brings what others say of prefixes and networks in-band, from
 //! files and by RTR. [`start`] runs one [`Source`] on a thread of its own.
 
+mod baseline;
 mod batch;
 pub mod bmp;
 #[cfg(test)]

@@ -34,8 +34,10 @@ pub const PROGRAM: Program = Program {
   [ingest]        max_in_flight, state (a folder, for this process alone)
   [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), aspas, relations and
                   organisations (as CAIDA writes them), anycast, dps, route_servers and bogons (lists, an
-                  entry per line), delegated = [..] (statistics of registries), look_seconds; or rtr = \"localhost:3323\" for VRPs and ASPAs from caches,
-                  rtr_seconds, rtr_plaintext
+                  entry per line), delegated = [..] (statistics of registries), look_seconds; or
+                  rtr = \"localhost:3323\" for VRPs and ASPAs from caches, rtr_seconds, rtr_plaintext
+  [ingest.baseline] enabled, collectors = \"rrc00,rrc12\", ris_url, routeviews_url, max_bytes, timeout_seconds, retries,
+                  look_seconds, routes_per_second: RIB dumps that are fetched while RIS Live is read
   [checkpoint_store] url = \"s3://bucket/prefix\": where detectors find what knowledge says
   [stream] [admin] [telemetry]  id, synthetic, data (a folder); listen; log_format, log_filter",
     admin_port: 9101,

@@ -20,6 +20,8 @@ pub(crate) use keeper::{Keeper, PERIOD};
 
 const PROGRESS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("progress");
 const WRITER_EPOCHS: TableDefinition<'_, &str, u64> = TableDefinition::new("writer_epochs");
+/// Of each collector, the slot of the last table that was read to its end, microseconds.
+const TABLES: TableDefinition<'_, &str, i64> = TableDefinition::new("tables");
 const KEY: &str = "input";
 
 /// Where one collector stands.
@@ -149,6 +151,30 @@ impl Store {
         write().map_err(store("stored"))
     }
 
+    /// When the table of a collector was taken that was read last; `None` = none ever was.
+    pub(crate) fn table(&self, collector: &str) -> Result<Option<i64>, ProgressError> {
+        let read = || -> Result<Option<i64>, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            match transaction.open_table(TABLES) {
+                Ok(table) => Ok(table.get(collector)?.map(|value| value.value())),
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
+        read().map_err(store("read"))
+    }
+
+    /// Remembers that a table of this time was read to its end, and is in the log.
+    pub(crate) fn keep_table(&self, collector: &str, slot_us: i64) -> Result<(), ProgressError> {
+        let write = || -> Result<(), redb::Error> {
+            let transaction = self.database.begin_write()?;
+            transaction.open_table(TABLES)?.insert(collector, slot_us)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        write().map_err(store("stored"))
+    }
+
     /// Begins a new life of a collector's writer, durably; the first is 1.
     pub(crate) fn next_writer_epoch(&self, collector: &str) -> Result<u64, ProgressError> {
         let write = || -> Result<u64, redb::Error> {
@@ -233,10 +259,13 @@ mod tests {
             },
         );
         store.save(&progress).unwrap();
+        assert_eq!(store.table("rrc00").unwrap(), None);
+        store.keep_table("rrc00", 5).unwrap();
         assert_eq!(store.next_writer_epoch("rrc00").unwrap(), 1);
         drop(store);
         let store = Store::open(folder.path()).unwrap();
         assert_eq!(store.load().unwrap(), Some(progress));
+        assert_eq!(store.table("rrc00").unwrap(), Some(5));
         assert_eq!(store.next_writer_epoch("rrc00").unwrap(), 2);
         assert_eq!(store.next_writer_epoch("rrc01").unwrap(), 1);
         assert_eq!(store.writers().unwrap(), ["rrc00", "rrc01"]);

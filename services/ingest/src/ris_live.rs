@@ -10,12 +10,13 @@ mod collectors;
 mod queue;
 mod socket;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio_tungstenite::tungstenite::{self, http::Uri};
 use weir_lifecycle::crash_point;
 
 use crate::{
+    baseline::Baseline,
     config::RisLive,
     run::{Context, Outcome, RunError, StartError, Task},
 };
@@ -79,9 +80,12 @@ pub fn probe(url: &str, bound: Duration) -> Result<(), RisLiveError> {
 
 /// How often the thread wakes in silence: Ticks are due each second.
 const WAKE: Duration = Duration::from_millis(100);
+/// The same while a table is read, whose next entries are due.
+const BETWEEN: Duration = Duration::from_millis(5);
 
-pub(crate) fn prepare(context: Context, config: RisLive) -> Result<Task, StartError> {
+pub(crate) fn prepare(context: Context, config: RisLive, state: &Path) -> Result<Task, StartError> {
     let uri: Uri = socket::uri(&config.url, &config.client)?;
+    let baseline = Baseline::begin(&context, &config, state)?;
     let queue = Arc::new(Queue::new(config.queue_frames));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -91,22 +95,38 @@ pub(crate) fn prepare(context: Context, config: RisLive) -> Result<Task, StartEr
     let reader = socket::read(uri, config, Arc::clone(&queue));
     Ok(Box::new(move || {
         runtime.spawn(reader);
-        let outcome = publish(&context, &queue);
+        let outcome = publish(&context, &queue, baseline);
         runtime.shutdown_background();
         outcome
     }))
 }
 
 /// The publishing thread, until the stop.
-fn publish(context: &Context, queue: &Queue) -> Result<Outcome, RunError> {
-    let mut collectors = Collectors::new(context);
+fn publish(
+    context: &Context,
+    queue: &Queue,
+    baseline: Option<Baseline>,
+) -> Result<Outcome, RunError> {
+    let mut collectors = Collectors::new(context, baseline);
+    let mut wait = WAKE;
     while !context.stop.is_set() {
-        match queue.pop(WAKE) {
+        let popped = queue.pop(wait);
+        wait = if collectors.is_warming() {
+            Duration::ZERO
+        } else {
+            WAKE
+        };
+        match popped {
             Popped::Frame(frame) => collectors.frame(&frame)?,
             Popped::Connected => collectors.connected(),
             Popped::Lost(reason) => collectors.lost(&reason)?,
             Popped::Dropped(count) => collectors.dropped(count)?,
-            Popped::Nothing => {}
+            // What is live goes first.
+            Popped::Nothing => {
+                if collectors.is_warming() && !collectors.seed()? {
+                    wait = BETWEEN;
+                }
+            }
         }
         crash_point("ingest.published");
         collectors.tick()?;

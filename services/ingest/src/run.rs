@@ -247,7 +247,7 @@ pub fn start(config: Config, log: &EventLog, state_dir: &Path) -> Result<Running
         Source::Files(source) => files::prepare(context, &source)?,
         Source::Scenario(source) => files::prepare_scenario(context, &source)?,
         Source::Watch(source) => (watch::prepare(context, source)?, 0),
-        Source::RisLive(source) => (ris_live::prepare(context, source)?, 0),
+        Source::RisLive(source) => (ris_live::prepare(context, source, state_dir)?, 0),
         Source::Bmp(source) => {
             let (task, address) = bmp::prepare(context, source)?;
             listening = Some(address);

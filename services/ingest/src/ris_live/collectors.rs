@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use weir_routing::decode::ris_live::{self, RisMessage};
+use weir_routing::{
+    Body,
+    decode::ris_live::{self, RisMessage},
+};
 
 use super::queue::Frame;
 use crate::{
+    baseline::Baseline,
     clamp,
     live::{self, Clock},
+    reader::{Entry, Item},
     run::{Context, RunError},
     writer::{DeadLetter, Outlet, Writer},
 };
@@ -25,7 +30,15 @@ pub(super) struct Collectors<'a> {
     /// That octets cannot be read was said.
     told_of_raw: bool,
     clock: Clock,
+    baseline: Option<Baseline>,
+    /// When it was last asked what is due.
+    looked_us: i64,
 }
+
+/// Entries of a table between two looks for what is live.
+const MOST_AT_ONCE: usize = 32;
+/// Between two looks at what is due of tables.
+const LOOK_US: i64 = 100_000;
 
 struct Live {
     writer: Writer,
@@ -33,7 +46,7 @@ struct Live {
 }
 
 impl<'a> Collectors<'a> {
-    pub(super) fn new(context: &'a Context) -> Self {
+    pub(super) fn new(context: &'a Context, baseline: Option<Baseline>) -> Self {
         Self {
             context,
             outlet: Outlet::new(context.publisher.clone()),
@@ -42,6 +55,8 @@ impl<'a> Collectors<'a> {
             frames: 0,
             told_of_raw: false,
             clock: Clock::default(),
+            baseline,
+            looked_us: 0,
         }
     }
 
@@ -63,6 +78,9 @@ impl<'a> Collectors<'a> {
                 connection: self.connection,
             };
             self.writers.insert(collector.to_owned(), live);
+            if let Some(baseline) = &mut self.baseline {
+                baseline.heard(collector, now_us())?;
+            }
         }
         match self.writers.get_mut(collector) {
             Some(live) => Ok((&mut live.writer, &mut self.outlet)),
@@ -105,6 +123,52 @@ impl<'a> Collectors<'a> {
             }
             let (writer, outlet) = self.writer(collector)?;
             writer.message(outlet, one, frame.received_us)?;
+            if let Some(baseline) = &mut self.baseline {
+                baseline.hear(collector, one, frame.received_us);
+            }
+        }
+        Ok(())
+    }
+
+    /// A table of a collector is under way.
+    pub(super) fn is_warming(&self) -> bool {
+        self.baseline.as_ref().is_some_and(Baseline::is_under_way)
+    }
+
+    /// Writes some entries of a table, as many as may go out now; false when there are none.
+    pub(super) fn seed(&mut self) -> Result<bool, RunError> {
+        let now = now_us();
+        for written in 0..MOST_AT_ONCE {
+            let next = self
+                .baseline
+                .as_mut()
+                .and_then(|baseline| baseline.next(now));
+            let Some((collector, entry)) = next else {
+                return Ok(written > 0);
+            };
+            self.entry(&collector, &entry, now)?;
+        }
+        Ok(true)
+    }
+
+    /// An entry of a table, by the writer that tells what is live.
+    fn entry(&mut self, collector: &str, entry: &Entry, now: i64) -> Result<(), RunError> {
+        let (writer, outlet) = self.writer(collector)?;
+        match &entry.item {
+            Item::Message(message) if message.body == Body::EndOfRib => {
+                writer.end_of_table(outlet, message, now)?;
+            }
+            Item::Message(message) => writer.message(outlet, message, now)?,
+            Item::Bad(bad) => {
+                let letter = DeadLetter {
+                    class: bad.class,
+                    error: &bad.error,
+                    payload: &bad.payload,
+                    origin: "table",
+                    record: entry.record,
+                };
+                writer.dead_letter(outlet, &letter, now)?;
+            }
         }
         Ok(())
     }
@@ -150,9 +214,12 @@ impl<'a> Collectors<'a> {
     }
 
     fn gap(&mut self, lost: u64, reason: &str) -> Result<(), RunError> {
-        for live in self.writers.values_mut() {
+        for (collector, live) in &mut self.writers {
             if live.connection == self.connection {
                 live::gap(&mut live.writer, &mut self.outlet, lost, reason)?;
+                if let Some(baseline) = &mut self.baseline {
+                    baseline.gap(collector, now_us());
+                }
             }
         }
         Ok(())
@@ -160,12 +227,23 @@ impl<'a> Collectors<'a> {
 
     /// Each second of the clock, in silence too.
     pub(super) fn tick(&mut self) -> Result<(), RunError> {
+        let now = now_us();
+        if let Some(baseline) = &mut self.baseline
+            && now - self.looked_us >= LOOK_US
+        {
+            self.looked_us = now;
+            self.context.status.warming(baseline.tick(now)?);
+        }
         let writers = self.writers.values_mut().map(|live| &mut live.writer);
         self.clock.tick(self.context, &mut self.outlet, writers)
     }
 
     /// Waits until everything is in the log.
     pub(super) fn flush(&mut self) -> Result<(), RunError> {
-        live::flush(self.context, &mut self.outlet)
+        live::flush(self.context, &mut self.outlet)?;
+        if let Some(baseline) = &mut self.baseline {
+            baseline.remember()?;
+        }
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ use crate::support::{DEADLINE, Sandbox, until};
 
 /// What the server does with one connection after it has read the subscription.
 #[derive(Clone)]
-enum Act {
+pub(crate) enum Act {
     /// Plays these frames, then drops the connection without a word.
     Cut(Vec<String>),
     /// Plays these frames, then says nothing any more and reads nothing.
@@ -26,7 +26,7 @@ enum Act {
 }
 
 /// A server on a free port that does one act per connection, the last one for all that follow.
-fn serve(acts: Vec<Act>) -> (SocketAddr, std::sync::mpsc::Receiver<String>) {
+pub(crate) fn serve(acts: Vec<Act>) -> (SocketAddr, std::sync::mpsc::Receiver<String>) {
     let (heard, subscriptions) = std::sync::mpsc::channel();
     let (ready, address) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -79,13 +79,13 @@ fn serve(acts: Vec<Act>) -> (SocketAddr, std::sync::mpsc::Receiver<String>) {
     (address.recv().unwrap(), subscriptions)
 }
 
-fn update(host: &str, prefix: &str) -> String {
+pub(crate) fn update(host: &str, prefix: &str) -> String {
     format!(
         r#"{{"type":"ris_message","data":{{"timestamp":1609480200.5,"peer":"192.0.2.1","peer_asn":"64496","id":"x","host":"{host}.ripe.net","type":"UPDATE","path":[64496,[64498,64499]],"origin":"IGP","announcements":[{{"next_hop":"192.0.2.1","prefixes":["{prefix}"]}}]}}}}"#
     )
 }
 
-fn start(
+pub(crate) fn start(
     sandbox: &Sandbox,
     address: SocketAddr,
     change: impl FnOnce(&mut Config, &mut RisLive),
@@ -104,6 +104,8 @@ fn start(
         ..RisLive::default()
     };
     let mut config = Config::default();
+    // Its tables are told of beside this (`baseline`).
+    config.baseline.enabled = false;
     change(&mut config, &mut live);
     config.source = Source::RisLive(live);
     weir_ingest::start(config, &sandbox.log, &sandbox.state()).unwrap()

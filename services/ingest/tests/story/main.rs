@@ -1,6 +1,8 @@
 //! Ingest against the embedded broker: what is in the log after each story.
 
 #[cfg(test)]
+mod baseline;
+#[cfg(test)]
 mod bmp;
 #[cfg(test)]
 #[path = "../../../../crates/routing/tests/decoders/bmp_bytes.rs"]
