@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use weir_events::time::now_us;
 use weir_routing::{
     Body,
     decode::ris_live::{self, RisMessage},
