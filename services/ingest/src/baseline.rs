@@ -152,9 +152,15 @@ impl Baseline {
         state: &Path,
     ) -> Result<Option<Self>, io::Error> {
         let config = context.config.baseline.clone();
-        if !config.enabled {
+        let wanted = config.wanted(source);
+        if !config.enabled || wanted.is_empty() {
+            let why = match config.enabled {
+                true => "names no collectors",
+                false => "is not enabled",
+            };
             tracing::info!(
-                "no tables of collectors are fetched ([ingest.baseline] enabled): what is not announced anew is not known"
+                why,
+                "[ingest.baseline] fetches no tables of collectors: what is not announced anew is not known"
             );
             return Ok(None);
         }
@@ -177,7 +183,7 @@ impl Baseline {
             .name("baseline".to_owned())
             .spawn(move || fetcher.run(&ordered))?;
         Ok(Some(Self {
-            wanted: config.wanted(source),
+            wanted,
             pace: Pace::new(config.routes_per_second),
             config,
             tables: BTreeMap::new(),

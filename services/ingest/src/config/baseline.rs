@@ -4,18 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::RisLive;
 
-/// What stands for all when nobody says which table is wanted: its peers are all over the world.
-const GLOBAL: &str = "rrc00";
-
 /// RIB dumps that seed what RIS Live cannot tell: what was announced before it was heard, and what was lost in a gap.
 /// Of other sources nothing is fetched.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Baseline {
-    /// Tables are fetched.
+    /// Tables are fetched, of the collectors that are named.
     pub enabled: bool,
     /// Whose tables, once they are heard, with commas between them; absent = those that the subscriptions name as
-    /// `host`, and where they name none, `rrc00`: who holds a prefix is known for all collectors together.
+    /// `host`. A great one is some hundreds of megabytes and 100 million routes, so none is fetched that nobody names.
+    /// One stands for all: who holds a prefix is known for all collectors together.
     pub collectors: Option<String>,
     /// Archive of collectors that are called `rrcNN`, laid out as RIPE RIS does.
     pub ris_url: String,
@@ -63,9 +61,6 @@ impl Baseline {
             }
         };
         wanted.retain(|name| !name.is_empty());
-        if wanted.is_empty() {
-            wanted.push(GLOBAL.to_owned());
-        }
         wanted.sort_unstable();
         wanted.dedup();
         wanted
@@ -78,7 +73,7 @@ mod tests {
     use crate::config::Subscription;
 
     #[test]
-    fn the_tables_are_those_that_are_named_or_subscribed_to_or_the_global_one() {
+    fn the_tables_are_those_that_are_named_or_subscribed_to() {
         let host = |name: &str| Subscription {
             host: Some(name.to_owned()),
             ..Subscription::default()
@@ -95,6 +90,6 @@ mod tests {
         let everything = source(vec![Subscription::default()]);
         assert_eq!(named.wanted(&hosts), ["rrc01", "rrc12"]);
         assert_eq!(Baseline::default().wanted(&hosts), ["rrc06", "rrc21"]);
-        assert_eq!(Baseline::default().wanted(&everything), ["rrc00"]);
+        assert!(Baseline::default().wanted(&everything).is_empty());
     }
 }
