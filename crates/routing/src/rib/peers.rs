@@ -288,22 +288,21 @@ impl Peers {
     /// The peer has sent its whole table: what an earlier session said goes, and what the current
     /// one said before it was last down. Gives the slots that lost routes.
     pub fn end_of_rib(&mut self, collector: &str, peer: Peer) -> Vec<Slot> {
-        let Some(slot) = self.slot(collector, peer) else {
-            return Vec::new();
-        };
-        let mut lost = self.earlier(slot).into_vec();
-        lost.push(slot);
-        lost.sort_unstable();
-        lost.retain(|slot| {
-            let below = self.session(*slot).map_or(0, |s| s.ends_below);
-            self.drop_below(*slot, below)
-        });
-        lost
+        self.end(collector, peer, |session| session.ends_below)
     }
 
     /// A dump that was taken at `table_us` holds no more of the peer: what was stale by then, and was not in it, goes.
     /// What became stale later may have come after the dump, and stays. Gives the slots that lost routes.
     pub fn end_of_table(&mut self, collector: &str, peer: Peer, table_us: i64) -> Vec<Slot> {
+        self.end(collector, peer, |session| {
+            let pending = session.pending.iter();
+            let before = pending.filter(|expiry| expiry.begun_us() < table_us);
+            before.map(|expiry| expiry.below).max().unwrap_or_default()
+        })
+    }
+
+    /// Of each session of the peer, the routes below a generation go. Gives the slots that lost some, ascending.
+    fn end(&mut self, collector: &str, peer: Peer, below: impl Fn(&Session) -> u32) -> Vec<Slot> {
         let Some(slot) = self.slot(collector, peer) else {
             return Vec::new();
         };
@@ -311,10 +310,7 @@ impl Peers {
         lost.push(slot);
         lost.sort_unstable();
         lost.retain(|slot| {
-            let pending = self.session(*slot).map(|session| session.pending.iter());
-            let begun = pending.into_iter().flatten();
-            let before = begun.filter(|expiry| expiry.begun_us() < table_us);
-            let below = before.map(|expiry| expiry.below).max().unwrap_or_default();
+            let below = self.session(*slot).map_or(0, &below);
             self.drop_below(*slot, below)
         });
         lost
