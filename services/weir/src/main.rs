@@ -7,6 +7,7 @@ mod compose;
 mod config_show;
 mod doctor;
 mod export;
+mod files;
 mod incidents;
 mod inject;
 mod migrate;

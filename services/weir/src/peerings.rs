@@ -3,8 +3,7 @@
 mod table;
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -14,10 +13,11 @@ use weir_conflicts::peerings::{
     Peering, Report, check,
     document::{self, MOST_BYTES},
 };
-use weir_objects::knowledge;
-use weir_routing::roa::Vrps;
 
-use crate::progress::Failure;
+use crate::{
+    files::{bytes, unusable, vrps},
+    progress::Failure,
+};
 
 /// A file that shows what may stand there.
 const EXAMPLE: &str = r#"Examples:
@@ -77,7 +77,7 @@ enum Format {
 pub(crate) fn peerings(command: &PeeringsCommand) -> Result<ExitCode, Failure> {
     let PeeringsCommand::Check(arguments) = command;
     let peerings = read_peerings(&arguments.file)?;
-    let vrps = arguments.vrps.as_deref().map(read_vrps).transpose()?;
+    let vrps = arguments.vrps.as_deref().map(vrps).transpose()?;
     let report = check(&peerings, vrps.as_ref());
     match show(arguments.format, &report) {
         // A reader that has gone, as `head` does, has seen enough. What nobody could read was not judged: 1 would say
@@ -116,32 +116,6 @@ fn read_peerings(path: &Path) -> Result<Vec<Peering>, Failure> {
     };
     let text = bytes(path, MOST_BYTES)?;
     document::read(&text, format).map_err(|error| unusable(path, error))
-}
-
-fn read_vrps(path: &Path) -> Result<Vrps, Failure> {
-    let text = bytes(path, knowledge::MAX_BYTES)?;
-    Vrps::from_json(&text).map_err(|error| unusable(path, error))
-}
-
-/// The whole file, unless it is longer than what is meant.
-fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error| Failure::Unusable(format!("cannot read {}: {error}", path.display()));
-    let mut text = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(most.saturating_add(1))
-        .read_to_end(&mut text)
-        .map_err(unreadable)?;
-    if text.len() as u64 > most {
-        return Err(Failure::Unusable(format!(
-            "{} is longer than the {most} bytes that are read of it: is this the right file?",
-            path.display()
-        )));
-    }
-    Ok(text)
-}
-
-fn unusable(path: &Path, error: impl std::error::Error) -> Failure {
-    Failure::unusable(error).of(&path.display().to_string())
 }
 
 #[cfg(test)]

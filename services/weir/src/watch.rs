@@ -2,8 +2,6 @@
 //! but to standard output.
 
 use std::{
-    fs::File,
-    io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -16,12 +14,12 @@ use weir_conflicts::watch::{
     import::{self, ImportError, Imported},
     proposal::{Proposal, Routes, SEEN_BY},
 };
-use weir_routing::{Asn, Body, Message, roa::Vrps};
+use weir_routing::{Asn, Body, Message};
 
-use crate::progress::{Failure, say};
-
-/// The largest file of VRPs, in bytes: ten times all that there are.
-const MOST_VRPS: u64 = 1 << 30;
+use crate::{
+    files::{bytes, unusable, vrps},
+    progress::{Failure, say},
+};
 
 #[derive(Debug, Clone, Args)]
 #[command(
@@ -103,7 +101,7 @@ fn import(format: Format, file: &Path) -> Result<ExitCode, Failure> {
         Format::Artemis => import::artemis,
     };
     let read = read(&text(file)?);
-    let imported = read.map_err(|error| Failure::unusable(error).of(&place(file)))?;
+    let imported = read.map_err(|error| unusable(file, error))?;
     print(&imported.list, &imported.remarks);
     Ok(ExitCode::SUCCESS)
 }
@@ -184,39 +182,14 @@ fn hear(routes: &mut Routes, message: &Message) {
     }
 }
 
-fn vrps(file: &Path) -> Result<Vrps, Failure> {
-    let read = Vrps::from_json(&bytes(file, MOST_VRPS)?);
-    read.map_err(|error| Failure::unusable(error).of(&place(file)))
-}
-
 /// The list in a file.
 fn held(file: &Path) -> Result<WatchList, Failure> {
     let read = WatchList::from_toml(&text(file)?);
-    read.map_err(|error| Failure::unusable(error).of(&place(file)))
+    read.map_err(|error| unusable(file, error))
 }
 
 fn text(file: &Path) -> Result<String, Failure> {
-    String::from_utf8(bytes(file, MOST_BYTES)?)
-        .map_err(|error| Failure::unusable(error).of(&place(file)))
-}
-
-/// The whole file, unless it is too long to be what was asked for.
-fn bytes(file: &Path, most: u64) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error| Failure::Unusable(format!("cannot read {}: {error}", file.display()));
-    let mut bytes = Vec::new();
-    let opened = File::open(file).map_err(unreadable)?;
-    let read = opened.take(most + 1).read_to_end(&mut bytes);
-    match read.map_err(unreadable)? as u64 > most {
-        true => Err(Failure::Unusable(format!(
-            "{} is longer than {most} bytes: is it the right file?",
-            file.display()
-        ))),
-        false => Ok(bytes),
-    }
-}
-
-fn place(file: &Path) -> String {
-    file.display().to_string()
+    String::from_utf8(bytes(file, MOST_BYTES)?).map_err(|error| unusable(file, error))
 }
 
 fn print(list: &WatchList, remarks: &Remarks) {

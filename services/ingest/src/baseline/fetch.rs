@@ -10,12 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::Rng as _;
 use ureq::{Agent, Body, http::Response};
+use weir_lifecycle::retry::Backoff;
 
 use super::{Failure, Order, share::Share};
 use crate::config::Baseline;
 
+/// Seconds; nobody waits longer for a table.
+const A_DAY: u64 = 86_400;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Without a byte for so long, an attempt is over.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -84,7 +86,7 @@ pub(super) fn fetch(
         got: 0,
         total: None,
         validator: None,
-        deadline: Instant::now() + Duration::from_secs(config.timeout_seconds),
+        deadline: Instant::now() + Duration::from_secs(config.timeout_seconds.min(A_DAY)),
     };
     fetch.run()
 }
@@ -92,7 +94,7 @@ pub(super) fn fetch(
 impl Fetch<'_> {
     fn run(mut self) -> Result<(), Failure> {
         let mut fruitless = 0;
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let had = self.got;
             let reason = match self.attempt() {
@@ -101,7 +103,8 @@ impl Fetch<'_> {
                 Err(Broken::Off(reason)) => reason,
             };
             if self.got > had {
-                (fruitless, pause) = (0, FIRST_PAUSE);
+                fruitless = 0;
+                pauses.reset();
             }
             if fruitless >= self.config.retries {
                 return Err(Failure::Unreachable { reason });
@@ -114,11 +117,9 @@ impl Fetch<'_> {
                 "a table broke off: it is gone on with"
             );
             metrics::counter!("weir_baseline_retries_total").increment(1);
-            let wait = pause.mul_f64(rand::rng().random_range(0.5..1.5));
-            if self.order.stop.wait(wait) {
+            if self.order.stop.wait(pauses.wait()) {
                 return Err(Failure::GivenUp);
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
             self.go_on()?;
         }
     }

@@ -21,7 +21,7 @@ pub struct Baseline {
     pub routeviews_url: String,
     /// A greater dump is not taken. Bytes as they come, compressed.
     pub max_bytes: u64,
-    /// A dump that is not there after so long, all attempts counted, is given up.
+    /// A dump that is not there after so long, all attempts counted, is given up; after a day in any case.
     pub timeout_seconds: u64,
     /// Attempts after one that brought nothing; each goes on where the one before it broke off.
     pub retries: u32,
