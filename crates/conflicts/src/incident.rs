@@ -1,11 +1,15 @@
 //! What a rule finds, over its life: suspected, confirmed, ended, perhaps re-opened.
 
+mod evidence;
+
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 use weir_events::position::Version;
-use weir_routing::{Asn, Peer, Prefix};
+use weir_routing::{Asn, Prefix};
+
+pub use evidence::{Evidence, MAX_EVIDENCE};
 
 /// Names of the rules, as they stand in incidents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -233,6 +237,8 @@ pub enum EndReason {
     Explained,
     /// It has been quiet for long enough.
     Calmed,
+    /// What was lost came back.
+    Recovered,
 }
 
 /// What happened to an incident.
@@ -250,28 +256,24 @@ pub enum Change {
     Reopened,
 }
 
-/// One vantage point's route.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    /// Who saw it. Evidence is ordered by this, ASN first, then by collector.
-    pub peer: Peer,
-    /// Where that peer is heard.
-    pub collector: String,
-    /// The AS_PATH as text.
-    pub as_path: String,
-    /// When, by the source.
-    pub event_time_us: i64,
+/// One part of a group. Members are ordered by prefix, then by id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// Its prefix; none where the incident is about none.
+    pub prefix: Option<Prefix>,
+    /// The incident that is told of it, where there is one.
+    pub incident: Option<Uuid>,
 }
 
 /// The whole state of one incident. Times are event times in microseconds since the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incident {
-    /// UUIDv5 of (type, prefix, suspect, event time of the first record).
+    /// UUIDv5 of (type, prefix or what else it is about, suspect, event time of the first record).
     pub id: Uuid,
     /// Which rule opened it.
     pub kind: Kind,
-    /// The announced prefix.
-    pub prefix: Prefix,
+    /// The announced prefix; none where it is about a network, a vantage point or a group.
+    pub prefix: Option<Prefix>,
     /// Who may be at fault; of an AS_SET the lowest.
     pub suspect: Asn,
     /// Members of the AS_SET, ascending; empty for a plain suspect.
@@ -315,6 +317,10 @@ pub struct Incident {
     pub reasons: Vec<&'static str>,
     /// Any of its records was made up.
     pub synthetic: bool,
+    /// What a group consists of; the first [`MAX_MEMBERS`] in their order.
+    pub members: Vec<Member>,
+    /// All that it consists of.
+    pub member_count: u32,
     /// What changed last.
     pub change: Change,
     /// Event time of the record that changed it.
@@ -323,8 +329,8 @@ pub struct Incident {
     pub version: Version,
 }
 
-/// Routes that an incident shows. The counts beside them are of all.
-pub const MAX_EVIDENCE: usize = 64;
+/// Members that an incident shows. The count beside them is of all.
+pub const MAX_MEMBERS: usize = 256;
 
 /// One change of one incident: its whole state afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -402,19 +408,21 @@ pub mod reason {
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d1f_9f0a_52c4_4b7e_9c1d_77e1_5ee3_0b41);
 
 impl Incident {
-    /// The id of an incident that opens now.
+    /// The id of an incident that opens now, `about` a prefix, or a text of the rule's own: empty where the suspect
+    /// says it all.
     #[must_use]
-    pub fn id_of(kind: Kind, prefix: Prefix, suspect: Asn, event_time_us: i64) -> Uuid {
-        let name = format!("{}|{prefix}|{suspect}|{event_time_us}", kind.name());
+    pub fn id_of(kind: Kind, about: impl fmt::Display, suspect: Asn, event_time_us: i64) -> Uuid {
+        let name = format!("{}|{about}|{suspect}|{event_time_us}", kind.name());
         Uuid::new_v5(&NAMESPACE, name.as_bytes())
     }
 
-    pub(crate) fn key(&self) -> Key {
-        Key {
-            prefix: self.prefix,
+    /// Where it is filed in the shard of its prefix; nowhere without one.
+    pub(crate) fn key(&self) -> Option<Key> {
+        Some(Key {
+            prefix: self.prefix?,
             role: self.kind.role(),
             suspect: self.suspect,
-        }
+        })
     }
 
     /// How bad it can be at most, whatever its routes: by what is said of the suspect, and of the prefix.
@@ -435,29 +443,6 @@ impl Incident {
         }
         Severity::Critical
     }
-
-    /// Files a route under its peer. True when that changed more than a time.
-    pub(crate) fn witness(&mut self, seen: Evidence) -> bool {
-        let mut changed = insert_sorted(&mut self.peer_asns, seen.peer.asn);
-        let found = self.evidence.binary_search_by(|known| {
-            (known.peer, known.collector.as_str()).cmp(&(seen.peer, seen.collector.as_str()))
-        });
-        match found {
-            Ok(at) => {
-                if let Some(known) = self.evidence.get_mut(at) {
-                    changed |= known.as_path != seen.as_path;
-                    *known = seen;
-                }
-            }
-            Err(at) if at < MAX_EVIDENCE => {
-                self.evidence.insert(at, seen);
-                self.evidence.truncate(MAX_EVIDENCE);
-                changed = true;
-            }
-            Err(_) => {}
-        }
-        changed
-    }
 }
 
 /// True when it was not there.
@@ -473,7 +458,10 @@ pub(crate) fn insert_sorted<T: Ord>(list: &mut Vec<T>, value: T) -> bool {
 
 impl fmt::Display for Incident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, prefix, suspect) = (self.kind.name(), self.prefix, self.suspect);
-        write!(f, "{kind} {prefix} by AS{suspect} ({:?})", self.state)
+        f.write_str(self.kind.name())?;
+        if let Some(prefix) = self.prefix {
+            write!(f, " {prefix}")?;
+        }
+        write!(f, " by AS{} ({:?})", self.suspect, self.state)
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     control::{ControlShard, Tally},
     detector::Detector,
     facts::Measure,
-    incident::{Incident, Severity},
+    incident::{Incident, Key, Severity},
     shard::{Baseline, Closed, Live, Shard},
     wire::WireError,
 };
@@ -208,22 +208,24 @@ impl BlockSnapshot {
         }
         let mut table = values::table(&mut from, measure)?;
         let open = from.list(|from| {
-            let incident = values::incident(from)?;
-            Ok(Live {
+            let (key, incident) = filed(from)?;
+            let live = Live {
                 worst: worst(from, &incident)?,
                 incident,
                 changed_us: from.signed()?,
                 due_us: from.signed()?,
-            })
+            };
+            Ok((key, live))
         })?;
         let closed = from.list(|from| {
-            let incident = values::incident(from)?;
-            Ok(Closed {
+            let (key, incident) = filed(from)?;
+            let closed = Closed {
                 worst: worst(from, &incident)?,
                 incident,
                 at_us: from.signed()?,
                 gone: from.flag()?,
-            })
+            };
+            Ok((key, closed))
         })?;
         let baseline = Baseline {
             judged: from.unsigned()?,
@@ -236,13 +238,13 @@ impl BlockSnapshot {
                 entry.may_flap = true;
             }
         }
-        let timers = open.iter().filter(|live| live.due_us != i64::MAX);
-        let timers = timers.map(|live| (live.due_us, live.incident.key()));
+        let timers = open.iter().filter(|(_, live)| live.due_us != i64::MAX);
+        let timers = timers.map(|(key, live)| (live.due_us, *key));
         let shard = Shard {
             timers: timers.collect(),
             table,
-            open: open.into_iter().map(|l| (l.incident.key(), l)).collect(),
-            closed: closed.into_iter().map(|c| (c.incident.key(), c)).collect(),
+            open: open.into_iter().collect(),
+            closed: closed.into_iter().collect(),
             baseline,
             restless,
             pb: 0,
@@ -252,10 +254,67 @@ impl BlockSnapshot {
     }
 }
 
+/// An incident and where the block files it: by a prefix, which all of a block have.
+fn filed(from: &mut Reader<'_>) -> Result<(Key, Incident), SnapshotError> {
+    let incident = values::incident(from)?;
+    let what = "incident without a prefix";
+    let key = incident.key().ok_or(SnapshotError::Impossible { what })?;
+    Ok((key, incident))
+}
+
 /// How bad the routes of an incident are by themselves.
 fn worst(from: &mut Reader<'_>, incident: &Incident) -> Result<Severity, SnapshotError> {
     if from.format() < 2 {
         return Ok(incident.severity);
     }
     values::severity(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_events::v1;
+    use weir_routing::Prefix;
+
+    use super::*;
+    use crate::{Thresholds, wire};
+
+    fn open(about: Prefix) -> Live {
+        let told = v1::Incident {
+            id: "11111111-1111-5111-8111-111111111111".to_owned(),
+            r#type: "moas".to_owned(),
+            prefix: Some(about.into()),
+            state: v1::incident::State::Suspected.into(),
+            severity: v1::incident::Severity::High.into(),
+            transition: v1::incident::Transition::Opened.into(),
+            ..v1::Incident::default()
+        };
+        Live {
+            incident: wire::state_back(told).unwrap(),
+            worst: Severity::High,
+            changed_us: 0,
+            due_us: 0,
+        }
+    }
+
+    #[test]
+    fn an_incident_of_no_prefix_is_in_no_block() {
+        let about: Prefix = "10.64.0.0/20".parse().unwrap();
+        let (mut live, block) = (open(about), about.block());
+        let key = live.incident.key().unwrap();
+        let mut detector = Detector::new(
+            weir_events::position::TopicEpoch(1),
+            Thresholds::default(),
+            weir_routing::Bogons::parse("192.168.0.0/16").unwrap(),
+        );
+        for (prefix, is_read) in [(Some(about), true), (None, false)] {
+            live.incident.prefix = prefix;
+            let mut shard = Shard::default();
+            shard.open.insert(key, live.clone());
+            let bytes = BlockSnapshot { block, shard }.encode();
+            let read = detector.restore_block(block, &bytes, 0);
+            assert_eq!(read.is_ok(), is_read);
+            let impossible = matches!(read, Err(SnapshotError::Impossible { .. }));
+            assert_eq!(impossible, !is_read);
+        }
+    }
 }

@@ -9,7 +9,9 @@ use weir_events::{
 use weir_routing::{Asn, Prefix, wire};
 
 use crate::{
-    incident::{Change, EndReason, Evidence, Incident, Kind, Severity, State, Transition, reason},
+    incident::{
+        Change, EndReason, Evidence, Incident, Kind, Member, Severity, State, Transition, reason,
+    },
     record::{Body, Control, Knowledge, Record},
 };
 
@@ -134,7 +136,7 @@ pub fn state(of: &Incident) -> v1::Incident {
         id: of.id.to_string(),
         version: of.version.0,
         r#type: of.kind.name().to_owned(),
-        prefix: Some(of.prefix.into()),
+        prefix: of.prefix.map(Into::into),
         origins: numbers(&of.origins),
         expected_origins: numbers(&of.expected_origins),
         suspect_asn: of.suspect.0,
@@ -168,6 +170,7 @@ pub fn state(of: &Incident) -> v1::Incident {
             Some(EndReason::Unknown) => wire::EndReason::Unknown,
             Some(EndReason::Explained) => wire::EndReason::Explained,
             Some(EndReason::Calmed) => wire::EndReason::Calmed,
+            Some(EndReason::Recovered) => wire::EndReason::Recovered,
         }
         .into(),
         last_seen_us: of.last_seen_us,
@@ -198,7 +201,32 @@ pub fn state(of: &Incident) -> v1::Incident {
         transition_at_us: of.changed_at_us,
         receive_time_us: 0,
         suspicion: Some(of.suspicion().into()),
+        members: of.members.iter().map(member).collect(),
+        member_count: of.member_count,
     }
+}
+
+fn member(of: &Member) -> v1::Member {
+    v1::Member {
+        prefix: of.prefix.map(Into::into),
+        incident_id: of.incident.map(|id| id.to_string()).unwrap_or_default(),
+    }
+}
+
+fn member_back(from: &v1::Member) -> Result<Member, WireError> {
+    let id = Some(&from.incident_id).filter(|id| !id.is_empty());
+    Ok(Member {
+        prefix: some_prefix(from.prefix.as_ref())?,
+        incident: id.map(|id| uuid(id)).transpose()?,
+    })
+}
+
+fn some_prefix(from: Option<&v1::Prefix>) -> Result<Option<Prefix>, WireError> {
+    Ok(from.map(Prefix::try_from).transpose()?)
+}
+
+fn uuid(text: &str) -> Result<Uuid, WireError> {
+    Uuid::parse_str(text).map_err(|_| unknown("id", text))
 }
 
 /// Reads the bytes of an `Incident`, as snapshots hold it.
@@ -238,6 +266,7 @@ pub fn state_back(from: v1::Incident) -> Result<Incident, WireError> {
         Ok(wire::EndReason::Unknown) => Some(EndReason::Unknown),
         Ok(wire::EndReason::Explained) => Some(EndReason::Explained),
         Ok(wire::EndReason::Calmed) => Some(EndReason::Calmed),
+        Ok(wire::EndReason::Recovered) => Some(EndReason::Recovered),
         Err(_) => return Err(unknown("end reason", from.end_reason)),
     };
     let change = match wire::Transition::try_from(from.transition) {
@@ -248,23 +277,16 @@ pub fn state_back(from: v1::Incident) -> Result<Incident, WireError> {
         Ok(wire::Transition::Reopened) => Change::Reopened,
         _ => return Err(unknown("transition", from.transition)),
     };
-    let Some(prefix) = &from.prefix else {
-        return missing("prefix");
-    };
     Ok(Incident {
-        id: Uuid::parse_str(&from.id).map_err(|_| unknown("id", &from.id))?,
+        id: uuid(&from.id)?,
         kind: Kind::from_name(&from.r#type).ok_or_else(|| unknown("type", &from.r#type))?,
-        prefix: Prefix::try_from(prefix)?,
+        prefix: some_prefix(from.prefix.as_ref())?,
         suspect: Asn(from.suspect_asn),
         suspect_set: asns(from.suspect_set),
         origins: asns(from.origins),
         expected_origins: asns(from.expected_origins),
         victims: asns(from.victim_asns),
-        covering: from
-            .covering_prefix
-            .as_ref()
-            .map(Prefix::try_from)
-            .transpose()?,
+        covering: some_prefix(from.covering_prefix.as_ref())?,
         state,
         severity,
         first_seen_us: from.first_seen_us,
@@ -300,6 +322,12 @@ pub fn state_back(from: v1::Incident) -> Result<Incident, WireError> {
             })
             .collect::<Result<_, _>>()?,
         synthetic: from.synthetic,
+        members: from
+            .members
+            .iter()
+            .map(member_back)
+            .collect::<Result<_, _>>()?,
+        member_count: from.member_count,
         change,
         changed_at_us: from.transition_at_us,
         version: Version(from.version),

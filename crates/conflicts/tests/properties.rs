@@ -188,7 +188,7 @@ proptest! {
         // Every re-emitted transition is one that was emitted before, byte for byte, and none that
         // a block had not yet emitted at its Pb is missing.
         let pb_of = |t: &Transition| files.iter()
-            .find(|(block, ..)| *block == t.incident.prefix.block())
+            .find(|(block, ..)| Some(*block) == t.incident.prefix.map(|of| of.block()))
             .map_or(i64::try_from(p0).unwrap(), |(.., pb)| *pb);
         let expected: Vec<_> = transitions.iter()
             .filter(|t| t.incident.version.next_offset() > pb_of(t))

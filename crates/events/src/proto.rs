@@ -63,7 +63,7 @@ pub const FILES: [ProtoFile; 6] = [
         name: "weir/v1/incident.proto",
         text: include_str!("../../../proto/weir/v1/incident.proto"),
         imports: &[NET],
-        messages: &["Incident", "Evidence"],
+        messages: &["Incident", "Evidence", "Member"],
     },
     ProtoFile {
         name: "weir/v1/status.proto",

@@ -112,6 +112,8 @@ named! {
         Explained = 6 "explained",
         /// It has been quiet for long enough.
         Calmed = 7 "calmed",
+        /// What was lost came back.
+        Recovered = 8 "recovered",
     }
 }
 

@@ -48,7 +48,8 @@ impl Own {
         };
         let mine = self.0.as_ref()?.mine(&Outline {
             kind: Kind::from_name(&row.kind),
-            prefix: row.prefix,
+            prefix: Some(row.prefix),
+            members: &[],
             suspects,
             victims: &row.victim_asns,
             expected: &row.expected_origins,

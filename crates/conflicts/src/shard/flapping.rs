@@ -5,18 +5,19 @@ use weir_routing::rib::Slot;
 use super::{Ground, Shard, incidents::Sight};
 use crate::{
     damping::Restless,
-    incident::{Incident, Key, Kind, Role, insert_sorted},
+    incident::{Incident, Key, Role, insert_sorted},
 };
 
 /// True when a route of this session says anything new: always, but to a `flap`, which files the path that each
 /// restless vantage point had first.
 pub(super) fn is_news(
+    key: Key,
     incident: &Incident,
     restless: &Restless,
     slot: Slot,
     ground: Ground<'_>,
 ) -> bool {
-    if incident.kind != Kind::Flap {
+    if key.role != Role::FlappingOrigin {
         return true;
     }
     let (now, t) = (ground.control.now(), ground.measure.thresholds);
@@ -25,21 +26,21 @@ pub(super) fn is_news(
         let mut filed = incident.evidence.iter();
         filed.any(|seen| seen.peer == session.peer && *seen.collector == *session.collector)
     });
-    !is_filed && restless.flapping(&incident.prefix, slot, now, t) == Some(incident.suspect)
+    !is_filed && restless.flapping(&key.prefix, slot, now, t) == Some(key.suspect)
 }
 
 impl Shard {
     /// Who flaps now, whether its route is there at the moment or not; each peer once. The suspect is the only
     /// origin told of: others come and go with the routes.
-    pub(super) fn flaps(&self, incident: &Incident, ground: Ground<'_>) -> Sight {
+    pub(super) fn flaps(&self, key: Key, ground: Ground<'_>) -> Sight {
         let (now, t) = (ground.control.now(), ground.measure.thresholds);
         let mut sight = Sight {
-            origins: vec![incident.suspect],
+            origins: vec![key.suspect],
             ..Sight::default()
         };
         let mut peers = Vec::new();
         let restless = &self.restless;
-        for (slot, _) in restless.sessions(&incident.prefix, incident.suspect, now, t) {
+        for (slot, _) in restless.sessions(&key.prefix, key.suspect, now, t) {
             sight.any_left = true;
             let session = ground.control.peers.session(slot);
             let Some(session) = session.filter(|session| session.current) else {

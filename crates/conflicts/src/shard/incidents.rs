@@ -51,7 +51,7 @@ impl Shard {
                 suspect: finding.suspect,
             };
             if let Some(live) = self.open.get_mut(&key) {
-                let more = join(live, finding) | weigh(live, ground);
+                let more = join(live, finding) | weigh(live, key, ground);
                 if more && fresh.iter().all(|(new, _)| *new != key) {
                     raised.push(key);
                 }
@@ -119,7 +119,7 @@ impl Shard {
             due_us: i64::MAX,
         };
         join(&mut live, finding);
-        weigh(&mut live, ground);
+        weigh(&mut live, key, ground);
         self.open.insert(key, live);
         Some(change)
     }
@@ -130,7 +130,7 @@ impl Shard {
             return sight;
         };
         if key.role == Role::FlappingOrigin {
-            return self.flaps(incident, ground);
+            return self.flaps(key, ground);
         }
         let peers = &ground.control.peers;
         let mut last: Option<Slot> = None;
@@ -219,7 +219,7 @@ impl Shard {
         let end = if flaps { EndReason::Calmed } else { end };
         let ended = if !sight.any_left {
             Some(end)
-        } else if key.role == Role::InvalidOrigin && is_allowed(incident, ground) {
+        } else if key.role == Role::InvalidOrigin && is_allowed(incident, key, ground) {
             Some(EndReason::Explained)
         } else if now >= stable_at {
             Some(EndReason::BecameStable)
@@ -411,7 +411,7 @@ fn opened(key: Key, finding: &Finding, at: i64) -> Incident {
     Incident {
         id: Incident::id_of(finding.kind, key.prefix, key.suspect, at),
         kind: finding.kind,
-        prefix: key.prefix,
+        prefix: Some(key.prefix),
         suspect: key.suspect,
         suspect_set: finding.suspect_set.clone(),
         origins: Vec::new(),
@@ -433,6 +433,8 @@ fn opened(key: Key, finding: &Finding, at: i64) -> Incident {
         evidence: Vec::new(),
         reasons,
         synthetic: false,
+        members: Vec::new(),
+        member_count: 0,
         change: Change::Opened,
         changed_at_us: at,
         version: weir_events::position::Version(0),

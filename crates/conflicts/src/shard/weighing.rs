@@ -32,26 +32,26 @@ impl Shard {
         let keys: Vec<Key> = self.open.keys().filter(rests).copied().collect();
         for key in keys {
             let live = self.open.get_mut(&key);
-            let changed = live.is_some_and(|live| weigh(live, ground));
+            let changed = live.is_some_and(|live| weigh(live, key, ground));
             self.settle(key, None, changed, EndReason::Explained, ground, cause, out);
         }
     }
 }
 
 /// What the RPKI says now of the suspect's origination.
-fn rpki(incident: &Incident, ground: Ground<'_>) -> Rpki {
+fn rpki(incident: &Incident, key: Key, ground: Ground<'_>) -> Rpki {
     let origin = if incident.suspect_set.is_empty() {
         Origin::As(incident.suspect)
     } else {
         Origin::Set(incident.suspect_set.clone())
     };
     let (now, t) = (ground.control.now(), ground.measure.thresholds);
-    ground.known.rpki(&incident.prefix, &origin, now, t)
+    ground.known.rpki(&key.prefix, &origin, now, t)
 }
 
 /// Fresh VRPs do not forbid it any more.
-pub(super) fn is_allowed(incident: &Incident, ground: Ground<'_>) -> bool {
-    let rpki = rpki(incident, ground);
+pub(super) fn is_allowed(incident: &Incident, key: Key, ground: Ground<'_>) -> bool {
+    let rpki = rpki(incident, key, ground);
     matches!(rpki, Rpki::Judged(_)) && !rpki.is_invalid()
 }
 
@@ -68,9 +68,9 @@ const SAID: [&str; 8] = [
 ];
 
 /// What ROAs say of the suspect. VRPs that went stale take nothing back.
-fn by_roas(incident: &Incident, ground: Ground<'_>) -> Option<&'static str> {
+fn by_roas(incident: &Incident, key: Key, ground: Ground<'_>) -> Option<&'static str> {
     let said = |why: &&&str| incident.reasons.contains(*why);
-    match rpki(incident, ground) {
+    match rpki(incident, key, ground) {
         Rpki::Judged(Validity::Valid) => Some(reason::RPKI_VALID),
         Rpki::Judged(Validity::Invalid(_)) => Some(reason::RPKI_INVALID),
         Rpki::Judged(Validity::NotFound) | Rpki::Unknown => None,
@@ -97,8 +97,8 @@ fn by_relation(incident: &Incident, known: &Known) -> Option<&'static str> {
 }
 
 /// The prefix is one that many originate.
-fn by_anycast(incident: &Incident, known: &Known) -> Option<&'static str> {
-    let is_anycast = incident.kind == Kind::Moas && known.is_anycast(&incident.prefix);
+fn by_anycast(incident: &Incident, key: Key, known: &Known) -> Option<&'static str> {
+    let is_anycast = incident.kind == Kind::Moas && known.is_anycast(&key.prefix);
     is_anycast.then_some(reason::ANYCAST)
 }
 
@@ -116,7 +116,7 @@ fn by_dps(incident: &Incident, known: &Known) -> Option<&'static str> {
 
 /// What others say of the suspect, weighed against what its routes say: who may originate a prefix, or belongs
 /// to who may, is no stranger to it. True when that changed anything.
-pub(super) fn weigh(live: &mut Live, ground: Ground<'_>) -> bool {
+pub(super) fn weigh(live: &mut Live, key: Key, ground: Ground<'_>) -> bool {
     let Live {
         incident, worst, ..
     } = live;
@@ -126,9 +126,9 @@ pub(super) fn weigh(live: &mut Live, ground: Ground<'_>) -> bool {
     }
     let before = (incident.severity, incident.reasons.clone());
     let says = [
-        by_roas(incident, ground),
+        by_roas(incident, key, ground),
         by_relation(incident, ground.known),
-        by_anycast(incident, ground.known),
+        by_anycast(incident, key, ground.known),
         by_dps(incident, ground.known),
     ];
     incident.reasons.retain(|why| !SAID.contains(why));

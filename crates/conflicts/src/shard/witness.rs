@@ -42,7 +42,7 @@ impl Shard {
             };
             incident.last_seen_us = incident.last_seen_us.max(event_time_us);
             incident.synthetic |= cause.record.synthetic;
-            if !is_news(incident, restless, route.slot, ground) {
+            if !is_news(key, incident, restless, route.slot, ground) {
                 continue;
             }
             let (Some(session), Some(path)) =

@@ -12,8 +12,10 @@ use crate::incident::Kind;
 pub struct Outline<'a> {
     /// Its rule; `None` = one that this version does not know.
     pub kind: Option<Kind>,
-    /// Its prefix.
-    pub prefix: Prefix,
+    /// Its prefix; none where it is about no single one.
+    pub prefix: Option<Prefix>,
+    /// Prefixes of what it consists of.
+    pub members: &'a [Prefix],
     /// Who may be at fault: an AS, or the members of a set.
     pub suspects: &'a [u32],
     /// Who is hurt.
@@ -25,9 +27,9 @@ pub struct Outline<'a> {
 /// Why an incident is somebody's own. Shown as a sentence without its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mine {
-    /// It is about an own prefix.
+    /// It is about an own prefix, or that is one of many.
     Prefix(Prefix),
-    /// It is about a part of this own prefix.
+    /// It is about a part of this own prefix, alone or among many.
     Part(Prefix),
     /// Somebody claims a prefix that holds this own one.
     Holds(Prefix),
@@ -67,21 +69,26 @@ impl WatchList {
     }
 
     fn by_prefix(&self, of: &Outline<'_>) -> Option<Mine> {
-        if let Some(entry) = self.holding(&of.prefix) {
-            if entry.prefix == of.prefix && !entry.ignore {
-                return Some(Mine::Prefix(entry.prefix));
-            }
-            if entry.prefix != of.prefix && !entry.ignore_more_specifics {
-                return Some(Mine::Part(entry.prefix));
-            }
+        let about = of.prefix.iter().chain(of.members);
+        if let Some(mine) = about.copied().find_map(|prefix| self.by_holder(prefix)) {
+            return Some(mine);
         }
+        let prefix = of.prefix?;
         // Only who claims the whole claims its parts: a default route, or a path that is odd, says nothing of them.
         let claims = of.kind.is_some_and(|kind| kind.role().claims());
-        if !claims || of.prefix.is_default() {
+        if !claims || prefix.is_default() {
             return None;
         }
-        let mut inside = self.inside(&of.prefix);
+        let mut inside = self.inside(&prefix);
         let own = inside.find(|entry| !entry.ignore)?;
         Some(Mine::Holds(own.prefix))
+    }
+
+    fn by_holder(&self, prefix: Prefix) -> Option<Mine> {
+        let entry = self.holding(&prefix)?;
+        if entry.prefix == prefix {
+            return (!entry.ignore).then_some(Mine::Prefix(prefix));
+        }
+        (!entry.ignore_more_specifics).then_some(Mine::Part(entry.prefix))
     }
 }

@@ -568,7 +568,7 @@ pub mod feature {
 /// replaces a smaller one of the same id; equal versions are equal bytes but for receive_time_us.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Incident {
-    /// UUIDv5 of (type, prefix, suspect, event time of the first record).
+    /// UUIDv5 of (type, prefix or what else it is about, suspect, event time of the first record).
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
     /// Version of this state: (topic epoch << 41) | (next offset << 1) | final.
@@ -577,6 +577,7 @@ pub struct Incident {
     /// Name of the rule: see docs/rules.md.
     #[prost(string, tag = "3")]
     pub r#type: ::prost::alloc::string::String,
+    /// Absent where it is about no single prefix: about a network, a vantage point or a group.
     #[prost(message, optional, tag = "4")]
     pub prefix: ::core::option::Option<Prefix>,
     /// Origins now seen for the prefix, ascending.
@@ -639,6 +640,12 @@ pub struct Incident {
     /// 0 = harmless, 100 = without doubt: docs/rules.md tells the points. Absent in records of before it was told.
     #[prost(uint32, optional, tag = "29")]
     pub suspicion: ::core::option::Option<u32>,
+    /// What a group consists of, by prefix and then id: the first 256.
+    #[prost(message, repeated, tag = "30")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
+    /// All of them.
+    #[prost(uint32, tag = "31")]
+    pub member_count: u32,
 }
 /// Nested message and enum types in `Incident`.
 pub mod incident {
@@ -802,6 +809,8 @@ pub mod incident {
         Unknown = 5,
         Explained = 6,
         Calmed = 7,
+        /// What was lost came back.
+        Recovered = 8,
     }
     impl EndReason {
         /// String value of the enum field names used in the ProtoBuf definition.
@@ -818,6 +827,7 @@ pub mod incident {
                 Self::Unknown => "END_REASON_UNKNOWN",
                 Self::Explained => "END_REASON_EXPLAINED",
                 Self::Calmed => "END_REASON_CALMED",
+                Self::Recovered => "END_REASON_RECOVERED",
             }
         }
         /// Creates an enum from field names used in the ProtoBuf definition.
@@ -831,6 +841,7 @@ pub mod incident {
                 "END_REASON_UNKNOWN" => Some(Self::Unknown),
                 "END_REASON_EXPLAINED" => Some(Self::Explained),
                 "END_REASON_CALMED" => Some(Self::Calmed),
+                "END_REASON_RECOVERED" => Some(Self::Recovered),
                 _ => None,
             }
         }
@@ -848,6 +859,15 @@ pub struct Evidence {
     pub as_path: ::prost::alloc::string::String,
     #[prost(int64, tag = "4")]
     pub event_time_us: i64,
+}
+/// One part of a group: a prefix, the incident that is told of it, or both.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Member {
+    #[prost(message, optional, tag = "1")]
+    pub prefix: ::core::option::Option<Prefix>,
+    /// Empty where no incident of its own is told.
+    #[prost(string, tag = "2")]
+    pub incident_id: ::prost::alloc::string::String,
 }
 /// Topic service-status: what one service knows of itself, every two seconds.
 #[derive(Clone, PartialEq, ::prost::Message)]

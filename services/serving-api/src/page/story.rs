@@ -92,6 +92,7 @@ fn outcome(row: &IncidentRow) -> String {
         Some(EndReason::BecameStable) => "its origin has been there for a day and counts as stable",
         Some(EndReason::Faded) => "nothing confirmed it for an hour",
         Some(EndReason::Calmed) => "it has been quiet for long enough",
+        Some(EndReason::Recovered) => "what was lost came back",
         Some(EndReason::Explained) => "new knowledge says that nothing is wrong",
         Some(EndReason::Unknown) | None => "all of its vantage points went silent, so nobody knows",
     };

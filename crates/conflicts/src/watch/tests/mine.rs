@@ -84,7 +84,8 @@ fn a_prefix_is_own_or_a_part_or_holds_one(
 ) {
     let outline = Outline {
         kind: Some(kind),
-        prefix: prefix(of),
+        prefix: Some(prefix(of)),
+        members: &[],
         suspects: &OTHERS,
         victims: &OTHERS,
         expected: &OTHERS,
@@ -114,7 +115,8 @@ fn elsewhere_the_networks_decide(
     ] {
         let outline = Outline {
             kind,
-            prefix: prefix(of),
+            prefix: Some(prefix(of)),
+            members: &[],
             suspects,
             victims,
             expected,
@@ -127,12 +129,35 @@ fn elsewhere_the_networks_decide(
 fn an_unknown_rule_claims_nothing() {
     let outline = Outline {
         kind: None,
-        prefix: prefix("10.0.0.0/8"),
+        prefix: Some(prefix("10.0.0.0/8")),
+        members: &[],
         suspects: &[],
         victims: &[],
         expected: &[],
     };
     assert_eq!(list(LIST).mine(&outline), None);
+}
+
+#[rstest]
+#[case::an_own_prefix(&["10.4.0.0/16", "10.1.0.0/16"], Some(Mine::Prefix(prefix("10.1.0.0/16"))))]
+#[case::a_part(&["10.4.0.0/16", "10.1.7.0/24"], Some(Mine::Part(prefix("10.1.0.0/16"))))]
+#[case::what_holds_one(&["10.0.0.0/15"], None)]
+#[case::given_away(&["10.3.0.0/16", "10.2.7.0/24"], None)]
+#[case::nothing(&[], None)]
+fn without_a_prefix_the_members_decide(#[case] members: &[&str], #[case] mine: Option<Mine>) {
+    let members: Vec<_> = members.iter().map(|text| prefix(text)).collect();
+    let mut outline = Outline {
+        kind: Some(Kind::Moas),
+        prefix: None,
+        members: &members,
+        suspects: &OTHERS,
+        victims: &OTHERS,
+        expected: &OTHERS,
+    };
+    assert_eq!(list(LIST).mine(&outline), mine);
+    outline.suspects = &US;
+    let by_network = Mine::Suspect(Asn(64_500));
+    assert_eq!(list(LIST).mine(&outline), Some(mine.unwrap_or(by_network)));
 }
 
 #[rstest]
