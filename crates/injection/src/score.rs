@@ -13,8 +13,8 @@ pub struct Incident {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The announced prefix.
-    pub prefix: String,
+    /// The announced prefix; null where it is about no single one, and then about no story.
+    pub prefix: Option<String>,
     /// Who may be at fault.
     pub suspect_asn: Option<u32>,
     /// How bad.
@@ -48,7 +48,8 @@ pub struct Row {
 pub struct Report {
     /// By recipe.
     pub rows: BTreeMap<String, Row>,
-    /// Confirmed incidents of base severity or above that no story is about, by type.
+    /// Confirmed incidents of base severity or above on prefixes that no story is about, by type. Groups have none: what
+    /// they consist of counts.
     pub beside: BTreeMap<String, u32>,
 }
 
@@ -60,7 +61,9 @@ const AT_ONCE_US: i64 = 1_000_000;
 pub fn score(labels: &[Label], incidents: &[Incident]) -> Report {
     let mut on: BTreeMap<&str, Vec<&Incident>> = BTreeMap::new();
     for incident in incidents {
-        on.entry(&incident.prefix).or_default().push(incident);
+        if let Some(prefix) = &incident.prefix {
+            on.entry(prefix).or_default().push(incident);
+        }
     }
     let mut report = Report::default();
     for label in labels {
@@ -74,14 +77,15 @@ pub fn score(labels: &[Label], incidents: &[Incident]) -> Report {
     }
     let stories = labels.iter().map(|label| (label.prefix.as_str(), label));
     let told: BTreeMap<&str, &Label> = stories.collect();
-    let is_told = |incident: &Incident| {
-        told.get(incident.prefix.as_str()).is_some_and(|label| {
+    let is_told = |prefix: &str, incident: &Incident| {
+        told.get(prefix).is_some_and(|label| {
             let mut kinds = label.expected.iter().chain(&label.also);
             kinds.any(|kind| *kind == incident.kind)
         })
     };
     let beside = incidents.iter().filter(|incident| {
-        !is_told(incident)
+        let prefix = incident.prefix.as_deref();
+        prefix.is_some_and(|prefix| !is_told(prefix, incident))
             && incident.confirmed_at.is_some()
             && base_severity(&incident.kind).is_some_and(|base| incident.severity >= base)
     });
@@ -195,7 +199,7 @@ mod tests {
     fn found(kind: &str, suspect: u32, suspected_us: i64, ended_us: Option<i64>) -> Incident {
         Incident {
             kind: kind.to_owned(),
-            prefix: label().prefix,
+            prefix: Some(label().prefix),
             suspect_asn: Some(suspect),
             severity: Severity::Critical,
             suspected_at: Some(rfc3339(suspected_us)),
@@ -243,7 +247,8 @@ mod tests {
     #[rstest]
     #[case::not_confirmed(|it: &mut Incident| it.confirmed_at = None, 0)]
     #[case::milder_than_its_type(|it: &mut Incident| it.severity = Severity::High, 0)]
-    #[case::on_a_prefix_of_no_story(|it: &mut Incident| it.prefix = "240.1.0.0/16".to_owned(), 1)]
+    #[case::on_a_prefix_of_no_story(|it: &mut Incident| it.prefix = Some("240.1.0.0/16".to_owned()), 1)]
+    #[case::a_group(|it: &mut Incident| it.prefix = None, 0)]
     fn only_what_people_are_told_of_is_beside(
         #[case] change: fn(&mut Incident),
         #[case] beside: u32,

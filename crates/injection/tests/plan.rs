@@ -64,7 +64,7 @@ fn found(label: &Label, seconds_late: i64) -> Incident {
     Incident {
         severity: base_severity(&kind).unwrap(),
         kind,
-        prefix: label.prefix.clone(),
+        prefix: Some(label.prefix.clone()),
         suspect_asn: Some(label.suspect),
         suspected_at: at(label.begins_us + seconds_late * 1_000_000),
         confirmed_at: at(label.begins_us + 9_000_000),
@@ -161,7 +161,7 @@ fn what_is_too_mild_too_late_or_beside_does_not_count_as_right() {
         ..found(label, 0)
     };
     let beside = Incident {
-        prefix: "240.99.0.0/16".to_owned(),
+        prefix: Some("240.99.0.0/16".to_owned()),
         ..found(label, 0)
     };
     let one = [label.clone()];

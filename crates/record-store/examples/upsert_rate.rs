@@ -143,17 +143,18 @@ struct Columns {
     versions: Vec<i64>,
     /// Type, state, severity, transition.
     names: [Vec<String>; 4],
-    prefixes: Vec<String>,
+    prefixes: Vec<Option<String>>,
     no_text: Vec<Option<String>>,
     /// Origins, expected origins, members of the suspect set, victims, peers.
     lists: [Vec<String>; 5],
     suspects: Vec<Option<i64>>,
     times: Vec<DateTime<Utc>>,
     no_times: Vec<Option<DateTime<Utc>>>,
-    /// Reopened, visible, total.
-    counts: [Vec<i64>; 3],
+    /// Reopened, visible, total, members.
+    counts: [Vec<i64>; 4],
     /// Evidence, reasons.
     json: [Vec<String>; 2],
+    no_members: Vec<&'static str>,
     synthetic: Vec<bool>,
     suspicions: Vec<Option<i16>>,
 }
@@ -186,7 +187,10 @@ impl Columns {
                 names(|row| row.severity.to_string()),
                 names(|row| row.transition.to_string()),
             ],
-            prefixes: names(|row| row.prefix.to_string()),
+            prefixes: rows
+                .iter()
+                .map(|row| row.prefix.map(|prefix| prefix.to_string()))
+                .collect(),
             no_text: vec![None; rows.len()],
             lists: [
                 lists(|row| &row.origins),
@@ -205,8 +209,10 @@ impl Columns {
                 counts(|row| row.reopened),
                 counts(|row| row.visible_peers),
                 counts(|row| row.total_peers),
+                counts(|row| row.member_count),
             ],
             json: [evidence, reasons],
+            no_members: vec!["[]"; rows.len()],
             synthetic: rows.iter().map(|row| row.synthetic).collect(),
             suspicions: rows
                 .iter()
@@ -218,7 +224,7 @@ impl Columns {
     async fn upsert(&self, driver: &mut PgConnection) -> Result<(), Failure> {
         let [types, states, severities, transitions] = &self.names;
         let [origins, expected, set, victims, peers] = &self.lists;
-        let [reopened, visible, total] = &self.counts;
+        let [reopened, visible, total, members] = &self.counts;
         let [evidence, reasons] = &self.json;
         sqlx::query(statements::UPSERT)
             .bind(&self.ids)
@@ -249,6 +255,8 @@ impl Columns {
             .bind(transitions)
             .bind(&self.times)
             .bind(&self.suspicions)
+            .bind(&self.no_members)
+            .bind(members)
             .execute(driver)
             .await?;
         Ok(())
@@ -256,7 +264,7 @@ impl Columns {
 
     async fn remember(&self, driver: &mut PgConnection) -> Result<(), Failure> {
         let [_, states, severities, transitions] = &self.names;
-        let [_, visible, total] = &self.counts;
+        let [_, visible, total, members] = &self.counts;
         sqlx::query(statements::HISTORY)
             .bind(&self.ids)
             .bind(&self.versions)
@@ -267,6 +275,7 @@ impl Columns {
             .bind(visible)
             .bind(total)
             .bind(&self.json[1])
+            .bind(members)
             .execute(driver)
             .await?;
         Ok(())

@@ -1,6 +1,8 @@
 //! A batch of incidents, with the last state of each id picked out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use weir_routing::prefix::Prefix;
 
 use crate::incident::IncidentRow;
 
@@ -34,6 +36,12 @@ impl<'a> Batch<'a> {
     pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
+}
+
+/// Prefixes of the members of a group, each once.
+pub(crate) fn member_prefixes(row: &IncidentRow) -> BTreeSet<Prefix> {
+    let prefixes = row.members.iter().filter_map(|member| member.prefix);
+    prefixes.collect()
 }
 
 /// Whom the incident concerns: origins, expected origins, suspects, victims.

@@ -2,6 +2,7 @@
 //! when it does not hold.
 #![expect(clippy::unwrap_used, reason = "test cases")]
 
+mod members;
 mod updates;
 
 use weir_events::position::{StoreFence, TopicEpoch, Version};
@@ -11,6 +12,7 @@ use crate::{
     State, Transition,
 };
 
+pub use members::*;
 pub use updates::*;
 
 /// The statements of one batch on PostgreSQL, for who measures the driver alone with them.
@@ -32,7 +34,7 @@ pub fn incident(n: u32, version: u64, prefix: &str) -> IncidentRow {
         id: format!("{n:08x}-1111-5222-8333-444455556666"),
         version: Version(version),
         kind: "moas".into(),
-        prefix: prefix.parse().unwrap(),
+        prefix: Some(prefix.parse().unwrap()),
         origins: vec![64_496, 64_500 + n],
         expected_origins: vec![64_496],
         suspect_asn: Some(64_500 + n),
@@ -61,6 +63,8 @@ pub fn incident(n: u32, version: u64, prefix: &str) -> IncidentRow {
         }],
         reasons: vec!["no-baseline".into()],
         synthetic: false,
+        members: Vec::new(),
+        member_count: 0,
         transition: Transition::Opened,
         transition_at_us: seen_us,
     }
@@ -208,7 +212,7 @@ pub async fn prefixes_are_found_exactly_inside_and_around(store: &RecordStore) {
         let texts: Vec<_> = page
             .incidents
             .iter()
-            .map(|row| row.prefix.to_string())
+            .filter_map(|row| row.prefix.map(|prefix| prefix.to_string()))
             .collect();
         assert_eq!(texts, found, "{wanted:?}");
     }
@@ -418,6 +422,9 @@ macro_rules! conformance_cases {
             the_history_is_bounded_and_keeps_the_opening,
             strange_values_are_stored_and_never_in_the_way,
             the_topic_epoch_only_rises,
+            an_incident_of_no_prefix_comes_back_with_its_members,
+            a_group_is_found_by_the_prefixes_of_its_members,
+            a_group_is_exported_compared_and_no_evidence,
             updates_come_back_as_they_were_and_only_once,
             updates_of_a_fenced_writer_are_refused,
             strange_times_of_updates_are_counted_and_old_days_go,

@@ -2,8 +2,8 @@
 //!
 //! The same incident has the same id on both sides, since an id is made of type, prefix, suspect and first event
 //! time. What has none on the other side is paired by (type, prefix, suspect) where both overlap in time, the nearest
-//! first times first, then by (prefix, suspect), which makes it an incident of other type. Only what the comparison
-//! needs is kept: A as sketches of about a hundred bytes, and of B what differs.
+//! first times first, then by (prefix, suspect), which makes it an incident of other type; what is about no single
+//! prefix, by (type, suspect) alone. Only what the comparison needs is kept: A as sketches of about a hundred bytes, and of B what differs.
 
 mod difference;
 mod pairing;
@@ -35,11 +35,11 @@ pub enum DiffError {
     },
     /// More than a comparison can weigh against each other.
     #[error(
-        "more than {limit} pairs of incidents of {prefix} overlap in time; expected few of one suspect at a time"
+        "more than {limit} pairs of incidents of {about} overlap in time; expected few of one suspect at a time"
     )]
     Crowded {
-        /// The prefix.
-        prefix: String,
+        /// The prefix, or the suspect.
+        about: String,
         /// The most pairs.
         limit: usize,
     },

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use weir_events::time::rfc3339;
 
-use crate::incident::{EndReason, IncidentRow, Severity, State};
+use crate::incident::{EndReason, IncidentRow, Member, Severity, State};
 
 /// One line of the incident file. Times are RFC 3339 with microseconds, event time; absent = null.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -14,7 +14,8 @@ use crate::incident::{EndReason, IncidentRow, Severity, State};
 pub struct IncidentJson {
     pub id: String,
     pub r#type: String,
-    pub prefix: String,
+    /// Null where it is about a network, a vantage point or a group.
+    pub prefix: Option<String>,
     pub origins: Vec<u32>,
     pub expected_origins: Vec<u32>,
     pub suspect_asn: Option<u32>,
@@ -37,6 +38,10 @@ pub struct IncidentJson {
     pub sample_path: Vec<PathStep>,
     pub reasons: Vec<String>,
     pub synthetic: bool,
+    /// What a group consists of, by prefix and then id: the first 256.
+    pub members: Vec<Member>,
+    /// All of them.
+    pub member_count: u32,
 }
 
 /// Vantage points that carry the conflicting route, of those that are up.
@@ -64,7 +69,7 @@ impl From<&IncidentRow> for IncidentJson {
         Self {
             id: row.id.clone(),
             r#type: row.kind.clone(),
-            prefix: row.prefix.to_string(),
+            prefix: row.prefix.map(|prefix| prefix.to_string()),
             origins: row.origins.clone(),
             expected_origins: row.expected_origins.clone(),
             suspect_asn: row.suspect_asn,
@@ -94,6 +99,8 @@ impl From<&IncidentRow> for IncidentJson {
                 .collect(),
             reasons: row.reasons.clone(),
             synthetic: row.synthetic,
+            members: row.members.clone(),
+            member_count: row.member_count,
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::incident::{IncidentRow, Severity, State};
 /// Most incidents on one page.
 pub const MAX_PAGE: usize = 500;
 
-/// How the prefix of an incident must lie to the one that was asked for; equality counts in all.
+/// How the prefix of an incident must lie to the one that was asked for; equality counts in all. A group is found by
+/// the prefixes of the members that it tells or has told; what has neither a prefix nor members by none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrefixMatch {
     /// The same prefix.
@@ -21,7 +22,7 @@ pub enum PrefixMatch {
 }
 
 impl PrefixMatch {
-    /// True when a prefix lies so: the question that the store answers in SQL.
+    /// True when a prefix lies so.
     #[must_use]
     pub fn holds(&self, prefix: Prefix) -> bool {
         match self {
@@ -30,6 +31,13 @@ impl PrefixMatch {
             Self::Covers(wanted) => prefix.covers(wanted),
             Self::Overlaps(wanted) => wanted.covers(&prefix) || prefix.covers(wanted),
         }
+    }
+
+    /// True when the prefix of an incident, or of a member that it tells, lies so: the question that the store
+    /// answers in SQL.
+    #[must_use]
+    pub fn finds(&self, row: &IncidentRow) -> bool {
+        row.prefixes().any(|prefix| self.holds(prefix))
     }
 }
 
@@ -42,7 +50,7 @@ pub struct Filter {
     pub states: Vec<State>,
     /// Severities.
     pub severities: Vec<Severity>,
-    /// Where the prefix lies.
+    /// Where the prefix lies, or that of a member.
     pub prefix: Option<PrefixMatch>,
     /// An origin, expected origin, suspect or victim, now or before.
     pub asn: Option<u32>,

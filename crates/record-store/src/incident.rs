@@ -132,6 +132,15 @@ pub struct Evidence {
     pub event_time_us: i64,
 }
 
+/// One part of a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its prefix; absent where it is about none.
+    pub prefix: Option<Prefix>,
+    /// Id of the incident that is told of it, where there is one.
+    pub incident_id: Option<String>,
+}
+
 /// One incident, its last state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
@@ -143,7 +152,8 @@ pub struct IncidentRow {
     pub version: Version,
     /// Name of the rule.
     pub kind: String,
-    pub prefix: Prefix,
+    /// Absent where it is about a network, a vantage point or a group.
+    pub prefix: Option<Prefix>,
     pub origins: Vec<u32>,
     pub expected_origins: Vec<u32>,
     pub suspect_asn: Option<u32>,
@@ -166,6 +176,8 @@ pub struct IncidentRow {
     pub evidence: Vec<Evidence>,
     pub reasons: Vec<String>,
     pub synthetic: bool,
+    pub members: Vec<Member>,
+    pub member_count: u32,
     pub transition: Transition,
     pub transition_at_us: i64,
 }
@@ -189,6 +201,8 @@ pub struct TransitionRow {
     pub total_peers: u32,
     /// Reasons afterwards.
     pub reasons: Vec<String>,
+    /// Members of a group afterwards.
+    pub member_count: u32,
 }
 
 /// One incident with all that is known of it.
@@ -216,11 +230,21 @@ impl TryFrom<&v1::Incident> for IncidentRow {
             return Err(field("version"));
         }
         let at = |time: i64| (time != 0).then_some(time);
+        let member = |wire: &v1::Member| {
+            let id = Some(&wire.incident_id).filter(|id| !id.is_empty());
+            if id.is_some_and(|id| !is_uuid(id)) {
+                return Err(field("members"));
+            }
+            Ok(Member {
+                prefix: prefix(wire.prefix.as_ref(), "members")?,
+                incident_id: id.cloned(),
+            })
+        };
         Ok(Self {
             id: wire.id.clone(),
             version: Version(wire.version),
             kind: wire.r#type.clone(),
-            prefix: prefix(wire.prefix.as_ref(), "prefix")?.ok_or_else(|| field("prefix"))?,
+            prefix: prefix(wire.prefix.as_ref(), "prefix")?,
             origins: wire.origins.clone(),
             expected_origins: wire.expected_origins.clone(),
             suspect_asn: (wire.suspect_asn != 0).then_some(wire.suspect_asn),
@@ -246,10 +270,20 @@ impl TryFrom<&v1::Incident> for IncidentRow {
             evidence: wire.evidence.iter().map(Evidence::from).collect(),
             reasons: wire.reasons.clone(),
             synthetic: wire.synthetic,
+            members: wire.members.iter().map(member).collect::<Result<_, _>>()?,
+            member_count: wire.member_count,
             transition: Transition::from_number(wire.transition.into())
                 .ok_or_else(|| field("transition"))?,
             transition_at_us: wire.transition_at_us,
         })
+    }
+}
+
+impl IncidentRow {
+    /// What it is about: its prefix, and those of its members.
+    pub fn prefixes(&self) -> impl Iterator<Item = Prefix> {
+        let of_members = self.members.iter().filter_map(|member| member.prefix);
+        self.prefix.into_iter().chain(of_members)
     }
 }
 
@@ -308,7 +342,7 @@ mod tests {
     #[test]
     fn a_message_becomes_a_row_in_which_zero_means_absent() {
         let row = IncidentRow::try_from(&message()).unwrap();
-        assert_eq!(row.prefix.to_string(), "192.0.2.0/24");
+        assert_eq!(row.prefix, "192.0.2.0/24".parse().ok());
         assert_eq!(
             (row.state, row.severity),
             (State::Confirmed, Severity::High)
@@ -320,12 +354,54 @@ mod tests {
     }
 
     #[test]
+    fn a_group_becomes_a_row_of_no_prefix_with_its_members() {
+        let mut group = message();
+        let prefix = group.prefix.take();
+        let id = group.id.clone();
+        let member = |prefix, incident_id: &str| v1::Member {
+            prefix,
+            incident_id: incident_id.to_owned(),
+        };
+        group.members = vec![member(None, &id), member(prefix, "")];
+        group.member_count = 300;
+        let row = IncidentRow::try_from(&group).unwrap();
+        let member = |prefix, incident_id| Member {
+            prefix,
+            incident_id,
+        };
+        let of: Prefix = "192.0.2.0/24".parse().unwrap();
+        assert_eq!((row.prefix, row.member_count), (None, 300));
+        let expected = [member(None, Some(id)), member(Some(of), None)];
+        assert_eq!(row.members, expected);
+        assert_eq!(row.prefixes().collect::<Vec<_>>(), [of]);
+    }
+
+    fn too_long() -> v1::Prefix {
+        v1::Prefix {
+            length: 99,
+            ..message().prefix.unwrap()
+        }
+    }
+
+    #[test]
     fn a_message_that_cannot_be_a_row_is_refused_by_the_name_of_its_field() {
         type Spoil = fn(&mut v1::Incident);
-        let cases: [(&str, Spoil); 6] = [
+        let cases: [(&str, Spoil); 8] = [
             ("id", |incident| incident.id = "no uuid".to_owned()),
             ("version", |incident| incident.version = u64::MAX),
-            ("prefix", |incident| incident.prefix = None),
+            ("prefix", |incident| incident.prefix = Some(too_long())),
+            ("members", |incident| {
+                incident.members = vec![v1::Member {
+                    prefix: Some(too_long()),
+                    ..v1::Member::default()
+                }];
+            }),
+            ("members", |incident| {
+                incident.members = vec![v1::Member {
+                    incident_id: "no uuid".to_owned(),
+                    ..v1::Member::default()
+                }];
+            }),
             ("state", |incident| incident.state = 9),
             ("severity", |incident| incident.severity = 0),
             ("transition", |incident| incident.transition = -1),

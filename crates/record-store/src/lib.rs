@@ -29,7 +29,7 @@ pub use config::Config;
 pub use error::RecordError;
 pub use filter::{Cursor, Filter, MAX_PAGE, Page, PrefixMatch};
 pub use incident::{
-    EndReason, Evidence, IncidentRow, Recorded, RowError, Severity, State, Transition,
+    EndReason, Evidence, IncidentRow, Member, Recorded, RowError, Severity, State, Transition,
     TransitionRow,
 };
 pub use incidents::Count;

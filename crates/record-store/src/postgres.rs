@@ -180,5 +180,10 @@ fn migrations() -> Migrator {
             "suspicion unknown",
             include_str!("../migrations/postgres/0003_suspicion_unknown.sql"),
         ),
+        step(
+            4,
+            "members",
+            include_str!("../migrations/postgres/0004_members.sql"),
+        ),
     ])
 }

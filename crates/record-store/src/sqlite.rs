@@ -148,6 +148,11 @@ fn migrations() -> Migrator {
             "suspicion unknown",
             include_str!("../migrations/sqlite/0004_suspicion_unknown.sql"),
         ),
+        step(
+            5,
+            "members",
+            include_str!("../migrations/sqlite/0005_members.sql"),
+        ),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! The conformance cases on SQLite, and what only a file can do.
 
-use sqlx::{Connection, Executor, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 use weir_record_store::{
     BlockingRecordStore, Config, RecordError, RecordStore, conformance, server,
 };
@@ -114,6 +114,52 @@ fn who_only_reads_neither_makes_a_file_nor_changes_its_tables() {
         matches!(refused, RecordError::Newer { version: 999, .. }),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn an_incident_of_before_groups_were_told_stays_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "sqlite://{}?mode=rwc",
+        folder.path().join("old.db").display()
+    );
+    let mut connection = SqliteConnection::connect(&file).await.unwrap();
+    for step in [
+        include_str!("../migrations/sqlite/0001_incidents.sql"),
+        include_str!("../migrations/sqlite/0002_updates.sql"),
+        include_str!("../migrations/sqlite/0003_suspicion.sql"),
+        include_str!("../migrations/sqlite/0004_suspicion_unknown.sql"),
+        "INSERT INTO incidents VALUES ('id', 7, 'moas', 'ended', 4, 4, x'30', x'31', 24, NULL, '[1]', '[2]', 3, '[4]',
+           '[5]', 6, 8, 9, 10, 'faded', 11, 12, 13, 14, '[15]', '[16]', '[17]', 1, 'ended', 18, 19)",
+        "INSERT INTO incident_history VALUES ('id', 7, 'ended', 'ended', 4, 18, 13, 14, '[17]')",
+        include_str!("../migrations/sqlite/0005_members.sql"),
+    ] {
+        connection.execute(step).await.unwrap();
+    }
+    for (table, row) in [
+        (
+            "incidents",
+            "id 7 moas ended 4 4 0 1 24 - [1] [2] 3 [4] [5] 6 8 9 10 faded 11 12 13 14 [15] [16] [17] 1 ended 18 \
+             19 [] 0",
+        ),
+        ("incident_history", "id 7 ended ended 4 18 13 14 [17] 0"),
+    ] {
+        let columns = format!("SELECT name FROM pragma_table_info('{table}') ORDER BY cid");
+        let columns: Vec<String> = sqlx::query_scalar(AssertSqlSafe(columns))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let texts = columns
+            .iter()
+            .map(|name| format!("coalesce(CAST({name} AS TEXT), '-')"));
+        let all = texts.collect::<Vec<_>>().join(" || ' ' || ");
+        let told: String = sqlx::query_scalar(AssertSqlSafe(format!("SELECT {all} FROM {table}")))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(told, row);
+    }
+    connection.close().await.unwrap();
 }
 
 /// Changes what the file remembers of its tables.

@@ -46,10 +46,12 @@ impl Own {
             true => row.suspect_asn.as_slice(),
             false => &row.suspect_set,
         };
+        let of_members = row.members.iter().filter_map(|member| member.prefix);
+        let members: Vec<_> = of_members.collect();
         let mine = self.0.as_ref()?.mine(&Outline {
             kind: Kind::from_name(&row.kind),
-            prefix: Some(row.prefix),
-            members: &[],
+            prefix: row.prefix,
+            members: &members,
             suspects,
             victims: &row.victim_asns,
             expected: &row.expected_origins,

@@ -192,6 +192,25 @@ fn as_json_each_difference_is_an_object_with_both_sides() {
 }
 
 #[test]
+fn what_is_about_no_single_prefix_is_compared_too() {
+    let place = Place::new();
+    let mut group = conformance::group(4, 7, &["10.0.0.0/16"]);
+    let a = place.file("a.ndjson", std::slice::from_ref(&group));
+    assert_eq!(place.diff(&[&a, &a]).code, Some(0));
+    group.severity = Severity::Critical;
+    let b = place.store("b.db", &[group]);
+    let told = place.diff(&[&a, &b]);
+    assert_eq!(told.code, Some(1), "{}", told.err);
+    let last = told.out.lines().last().unwrap_or_default();
+    let words: Vec<_> = last.split_whitespace().collect();
+    assert_eq!(words[2..5], ["moas", "-", "AS64504"], "{last}");
+    assert!(last.ends_with("severity: medium -> critical"), "{last}");
+    let json = place.diff(&[&a, &b, "--json"]).out;
+    let difference: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(difference["prefix"], Value::Null);
+}
+
+#[test]
 fn what_cannot_be_compared_ends_with_2_and_says_why() {
     let place = Place::new();
     let file = place.file("a.ndjson", &rows());

@@ -1,5 +1,6 @@
 //! Which incidents without a common id are the same trouble: those of one prefix and suspect that overlap in time, the
-//! nearest first times first. The outcome is the same whichever side is called A.
+//! nearest first times first. What is about no single prefix keeps to its type. The outcome is the same whichever side
+//! is called A.
 
 use std::cmp::Ordering;
 
@@ -11,14 +12,15 @@ use super::{DiffError, Difference, Sketch};
 const MOST_PAIRS: usize = 1_000_000;
 
 /// What both must have in common.
-type Key<'a> = (Prefix, Option<u32>, &'a str);
+type Key<'a> = (Option<Prefix>, Option<u32>, &'a str);
 
 pub(super) fn with_type(sketch: &Sketch) -> Key<'_> {
     (sketch.prefix, sketch.suspect_asn, &sketch.kind)
 }
 
 pub(super) fn any_type(sketch: &Sketch) -> Key<'_> {
-    (sketch.prefix, sketch.suspect_asn, "")
+    let kind = sketch.prefix.map_or(&*sketch.kind, |_| "");
+    (sketch.prefix, sketch.suspect_asn, kind)
 }
 
 /// Pairs what it can into `differences`; gives back what is left of both.
@@ -120,7 +122,7 @@ fn overlapping(a: &[Sketch], b: &[Sketch]) -> Result<Vec<Candidate>, DiffError> 
         }
         if candidates.len() > MOST_PAIRS {
             return Err(DiffError::Crowded {
-                prefix: a[0].prefix.to_string(),
+                about: a[0].about(),
                 limit: MOST_PAIRS,
             });
         }

@@ -17,8 +17,8 @@ pub struct Sketch {
     /// Name of the rule; one text for all incidents of it.
     #[serde(rename = "type")]
     pub kind: Arc<str>,
-    /// What was announced.
-    pub prefix: Prefix,
+    /// What was announced; none where it is about no single prefix.
+    pub prefix: Option<Prefix>,
     /// Who may be at fault.
     pub suspect_asn: Option<u32>,
     /// Event time of the first record.
@@ -66,7 +66,9 @@ pub enum SketchError {
 struct Line {
     id: String,
     r#type: String,
-    prefix: String,
+    // Null, but not left out.
+    #[serde(deserialize_with = "Option::deserialize")]
+    prefix: Option<String>,
     suspect_asn: Option<u32>,
     first_seen: String,
     ended_at: Option<String>,
@@ -114,7 +116,7 @@ impl Sketcher {
         Ok(Sketch {
             id: bits(&line.id)?,
             kind: self.kind(&line.r#type),
-            prefix: line.prefix.parse()?,
+            prefix: line.prefix.map(|text| text.parse()).transpose()?,
             suspect_asn: line.suspect_asn,
             first_seen_us: time("first_seen", line.first_seen)?,
             ended_at_us: ended_at.transpose()?,
@@ -137,6 +139,16 @@ impl Sketcher {
 }
 
 impl Sketch {
+    /// What it is about, for people: its prefix, else its suspect.
+    #[must_use]
+    pub fn about(&self) -> String {
+        match (self.prefix, self.suspect_asn) {
+            (Some(prefix), _) => prefix.to_string(),
+            (None, Some(asn)) => format!("AS{asn}"),
+            (None, None) => "no prefix".to_owned(),
+        }
+    }
+
     /// The last moment of it, microseconds; never before the first. What goes on has none.
     pub(super) fn last_us(&self) -> i64 {
         let end = self.ended_at_us.unwrap_or(i64::MAX);

@@ -24,7 +24,7 @@ fn sketch(kind: &str, prefix: &str, suspect: u32, first_seen_us: i64) -> Sketch 
     Sketch {
         id,
         kind: kind.into(),
-        prefix: prefix.parse().unwrap(),
+        prefix: Some(prefix.parse().unwrap()),
         suspect_asn: Some(suspect),
         first_seen_us,
         ended_at_us: None,
@@ -104,6 +104,26 @@ fn what_has_one_id_is_one_incident_and_what_differs_is_named(
 #[case::of_another_type(&[moas(100)], &[sketch("flap", "192.0.2.0/24", 64_500, 120)], &["type began"])]
 #[case::of_another_type_at_another_time(&[until(moas(100), 110)], &[sketch("flap", "192.0.2.0/24", 64_500, 120)], &["missed", "raised"])]
 fn what_has_no_common_id_is_paired_with_what_is_like_it(
+    #[case] a: &[Sketch],
+    #[case] b: &[Sketch],
+    #[case] aspects: &[&str],
+) {
+    let mut found = told(a, b);
+    found.sort();
+    assert_eq!(found, aspects);
+}
+
+/// The same of a group.
+fn of_many(mut of: Sketch) -> Sketch {
+    of.prefix = None;
+    of
+}
+
+#[rstest]
+#[case::of_its_type(&[of_many(moas(100))], &[of_many(moas(150))], &["began"])]
+#[case::of_another_type(&[of_many(moas(100))], &[of_many(sketch("flap", "192.0.2.0/24", 64_500, 100))], &["missed", "raised"])]
+#[case::of_a_prefix(&[of_many(moas(100))], &[moas(150)], &["missed", "raised"])]
+fn what_is_about_no_single_prefix_is_paired_with_its_type_alone(
     #[case] a: &[Sketch],
     #[case] b: &[Sketch],
     #[case] aspects: &[&str],

@@ -22,12 +22,13 @@ pub(super) const SELECT_INCIDENTS: &str = "
 SELECT id::text AS id_text, version, type, state, severity::text AS severity, prefix,
   covering_prefix, origins, expected_origins, suspect_asn, suspect_set, victim_asns, first_seen,
   suspected_at, confirmed_at, ended_at, end_reason, last_seen, reopened, visible_peers, total_peers,
-  peer_asns, evidence, reasons, synthetic, transition, transition_at, suspicion::bigint AS suspicion
+  peer_asns, evidence, reasons, synthetic, transition, transition_at, suspicion::bigint AS suspicion,
+  members, member_count
 FROM bgp_conflicts";
 
 pub(super) const SELECT_HISTORY: &str = "
 SELECT incident_id::text AS id_text, version, transition, state, severity::text AS severity, at,
-  visible_peers, total_peers, reasons
+  visible_peers, total_peers, reasons, member_count
 FROM bgp_conflict_history";
 
 pub(super) const SELECT_UPDATES: &str = "
@@ -170,7 +171,7 @@ pub(super) fn incident(row: &PgRow) -> Result<IncidentRow, RecordError> {
     Ok(IncidentRow {
         version: c.version()?,
         kind: c.get("type")?,
-        prefix: c.prefix("prefix")?.ok_or_else(|| c.corrupt("prefix"))?,
+        prefix: c.prefix("prefix")?,
         origins: c.numbers("origins")?,
         expected_origins: c.numbers("expected_origins")?,
         suspect_asn: c.maybe_number("suspect_asn")?,
@@ -198,6 +199,8 @@ pub(super) fn incident(row: &PgRow) -> Result<IncidentRow, RecordError> {
         evidence: c.json("evidence")?,
         reasons: c.json("reasons")?,
         synthetic: c.get("synthetic")?,
+        members: c.json("members")?,
+        member_count: c.number("member_count")?,
         transition: c.named("transition", Transition::parse)?,
         transition_at_us: c.time("transition_at")?,
         id: c.id,
@@ -216,6 +219,7 @@ pub(super) fn transition(row: &PgRow) -> Result<(String, TransitionRow), RecordE
         visible_peers: c.number("visible_peers")?,
         total_peers: c.number("total_peers")?,
         reasons: c.json("reasons")?,
+        member_count: c.number("member_count")?,
     };
     Ok((c.id, transition))
 }

@@ -1,16 +1,20 @@
 //! The statements of incidents on PostgreSQL. A batch goes as one array per column.
 
-use sqlx::{PgConnection, Postgres as Dialect, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{
+    PgConnection, Postgres as Dialect, QueryBuilder, Row, postgres::PgRow,
+    types::ipnetwork::IpNetwork,
+};
 use weir_events::position::StoreFence;
+use weir_routing::prefix::Prefix;
 
 use super::{
     Postgres,
-    columns::{self, json_text, list_text, time},
+    columns::{self, json_text, list_text, network, time},
     search,
 };
 use crate::{
     RecordError, Sink,
-    batch::{Batch, asns},
+    batch::{Batch, asns, member_prefixes},
     filter::{Cursor, Filter, MAX_PAGE},
     incident::{IncidentRow, TransitionRow},
 };
@@ -20,24 +24,24 @@ INSERT INTO bgp_conflicts AS t (
   id, version, type, state, severity, prefix, covering_prefix, origins, expected_origins,
   suspect_asn, suspect_set, victim_asns, first_seen, suspected_at, confirmed_at, ended_at,
   end_reason, last_seen, reopened, visible_peers, total_peers, peer_asns, evidence, reasons,
-  synthetic, transition, transition_at, suspicion)
+  synthetic, transition, transition_at, suspicion, members, member_count)
 SELECT
   id::uuid, version, type, state, severity::severity, prefix::cidr, covering_prefix::cidr,
   origins::bigint[], expected_origins::bigint[], suspect_asn, suspect_set::bigint[],
   victim_asns::bigint[], first_seen, suspected_at, confirmed_at, ended_at, end_reason, last_seen,
   reopened, visible_peers, total_peers, peer_asns::bigint[], evidence::jsonb, reasons::jsonb,
-  synthetic, transition, transition_at, suspicion
+  synthetic, transition, transition_at, suspicion, members::jsonb, member_count
 FROM unnest(
   $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
   $9::text[], $10::bigint[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[],
   $15::timestamptz[], $16::timestamptz[], $17::text[], $18::timestamptz[], $19::bigint[],
   $20::bigint[], $21::bigint[], $22::text[], $23::text[], $24::text[], $25::boolean[], $26::text[],
-  $27::timestamptz[], $28::smallint[])
+  $27::timestamptz[], $28::smallint[], $29::text[], $30::bigint[])
 AS n(
   id, version, type, state, severity, prefix, covering_prefix, origins, expected_origins,
   suspect_asn, suspect_set, victim_asns, first_seen, suspected_at, confirmed_at, ended_at,
   end_reason, last_seen, reopened, visible_peers, total_peers, peer_asns, evidence, reasons,
-  synthetic, transition, transition_at, suspicion)
+  synthetic, transition, transition_at, suspicion, members, member_count)
 ON CONFLICT (id) DO UPDATE SET
   version = excluded.version, state = excluded.state, severity = excluded.severity,
   covering_prefix = excluded.covering_prefix, origins = excluded.origins,
@@ -49,20 +53,27 @@ ON CONFLICT (id) DO UPDATE SET
   total_peers = excluded.total_peers, peer_asns = excluded.peer_asns,
   evidence = excluded.evidence, reasons = excluded.reasons, synthetic = excluded.synthetic,
   transition = excluded.transition, transition_at = excluded.transition_at,
-  suspicion = excluded.suspicion
+  suspicion = excluded.suspicion, members = excluded.members,
+  member_count = excluded.member_count
 WHERE excluded.version > t.version";
 
 pub(crate) const HISTORY: &str = "
 INSERT INTO bgp_conflict_history
-SELECT id::uuid, version, transition, state, severity::severity, at, visible, total, reasons::jsonb
+SELECT id::uuid, version, transition, state, severity::severity, at, visible, total, reasons::jsonb,
+  members
 FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[],
-            $7::bigint[], $8::bigint[], $9::text[])
-AS n(id, version, transition, state, severity, at, visible, total, reasons)
+            $7::bigint[], $8::bigint[], $9::text[], $10::bigint[])
+AS n(id, version, transition, state, severity, at, visible, total, reasons, members)
 ON CONFLICT DO NOTHING";
 
 pub(crate) const ASNS: &str = "
 INSERT INTO bgp_conflict_asns
 SELECT asn, id::uuid FROM unnest($1::bigint[], $2::text[]) AS n(asn, id)
+ON CONFLICT DO NOTHING";
+
+const MEMBERS: &str = "
+INSERT INTO bgp_conflict_members
+SELECT id::uuid, prefix::cidr FROM unnest($1::text[], $2::inet[]) AS n(id, prefix)
 ON CONFLICT DO NOTHING";
 
 /// Keeps the opening and the newest 255 transitions of each id.
@@ -195,6 +206,7 @@ async fn write(transaction: &mut PgConnection, batch: &Batch<'_>) -> Result<(), 
     upsert(transaction, batch).await?;
     let fresh = history(transaction, batch.all).await?;
     associate(transaction, batch.all).await?;
+    gather(transaction, batch.all).await?;
     if fresh > 0 {
         let ids: Vec<&str> = batch.latest().map(|row| row.id.as_str()).collect();
         sqlx::query(PRUNE).bind(ids).execute(transaction).await?;
@@ -215,7 +227,7 @@ async fn upsert(transaction: &mut PgConnection, batch: &Batch<'_>) -> Result<(),
         .bind(column!(r => columns::text(&r.kind)))
         .bind(column!(r => r.state.as_str()))
         .bind(column!(r => r.severity.as_str()))
-        .bind(column!(r => r.prefix.to_string()))
+        .bind(column!(r => r.prefix.map(|prefix| prefix.to_string())))
         .bind(column!(r => r.covering_prefix.map(|prefix| prefix.to_string())))
         .bind(column!(r => list_text(&r.origins)))
         .bind(column!(r => list_text(&r.expected_origins)))
@@ -238,6 +250,8 @@ async fn upsert(transaction: &mut PgConnection, batch: &Batch<'_>) -> Result<(),
         .bind(column!(r => r.transition.as_str()))
         .bind(column!(r => time(r.transition_at_us)))
         .bind(column!(r => r.suspicion.map(i16::from)))
+        .bind(column!(r => json_text(&r.members)))
+        .bind(column!(r => i64::from(r.member_count)))
         .execute(transaction)
         .await?;
     Ok(())
@@ -260,6 +274,7 @@ async fn history(transaction: &mut PgConnection, all: &[IncidentRow]) -> Result<
         .bind(column!(r => i64::from(r.visible_peers)))
         .bind(column!(r => i64::from(r.total_peers)))
         .bind(column!(r => json_text(&r.reasons)))
+        .bind(column!(r => i64::from(r.member_count)))
         .execute(transaction)
         .await?;
     Ok(inserted.rows_affected())
@@ -279,6 +294,32 @@ async fn associate(transaction: &mut PgConnection, all: &[IncidentRow]) -> Resul
     sqlx::query(ASNS)
         .bind(asns)
         .bind(ids)
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+/// The prefixes of members. Groups are few: most batches have none.
+async fn gather(transaction: &mut PgConnection, all: &[IncidentRow]) -> Result<(), sqlx::Error> {
+    let mut pairs: Vec<(&str, Prefix)> = all
+        .iter()
+        .flat_map(|row| {
+            let prefixes = member_prefixes(row).into_iter();
+            prefixes.map(|prefix| (row.id.as_str(), prefix))
+        })
+        .collect();
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    let (ids, prefixes): (Vec<&str>, Vec<IpNetwork>) = pairs
+        .into_iter()
+        .map(|(id, prefix)| (id, network(&prefix)))
+        .unzip();
+    sqlx::query(MEMBERS)
+        .bind(ids)
+        .bind(prefixes)
         .execute(transaction)
         .await?;
     Ok(())

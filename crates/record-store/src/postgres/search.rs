@@ -56,8 +56,12 @@ fn push_filter(query: &mut QueryBuilder<Dialect>, filter: &Filter) {
         query.push(" AND synthetic = ").push_bind(synthetic);
     }
     if let Some(prefix) = filter.prefix {
-        query.push(" AND ");
+        query.push(" AND (");
         push_prefix(query, prefix);
+        // An array that is made once: both sides are then looked up by index.
+        query.push(" OR id = ANY(ARRAY(SELECT incident_id FROM bgp_conflict_members WHERE ");
+        push_prefix(query, prefix);
+        query.push(")))");
     }
 }
 

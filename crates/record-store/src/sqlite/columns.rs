@@ -8,7 +8,7 @@ use weir_routing::prefix::Prefix;
 
 use crate::{
     RecordError,
-    batch::asns,
+    batch::{asns, member_prefixes},
     incident::{EndReason, IncidentRow, Severity, State, Transition, TransitionRow},
 };
 
@@ -34,12 +34,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// What the batch statements read with `json_each`.
 pub(crate) fn to_json(row: &IncidentRow) -> Value {
-    let (family, start, end) = range(&row.prefix);
+    let range_of = row.prefix.as_ref().map(range);
+    let gathered = member_prefixes(row).into_iter().map(|prefix| {
+        let (family, start, _) = range(&prefix);
+        json!({ "family": family, "start": hex(&start), "length": prefix.length() })
+    });
     json!({
         "id": row.id, "version": row.version.0, "type": row.kind,
         "state": row.state, "severity": row.severity as i64,
-        "family": family, "start": hex(&start), "end": hex(&end),
-        "length": row.prefix.length(),
+        "family": range_of.map(|(family, _, _)| family),
+        "start": range_of.map(|(_, start, _)| hex(&start)),
+        "end": range_of.map(|(_, _, end)| hex(&end)),
+        "length": row.prefix.map(|prefix| prefix.length()),
         "covering": row.covering_prefix.map(|prefix| prefix.to_string()),
         "origins": row.origins, "expected": row.expected_origins,
         "suspect": row.suspect_asn, "set": row.suspect_set, "victims": row.victim_asns,
@@ -49,7 +55,8 @@ pub(crate) fn to_json(row: &IncidentRow) -> Value {
         "reopened": row.reopened, "visible": row.visible_peers, "total": row.total_peers,
         "peer_asns": row.peer_asns, "evidence": row.evidence, "reasons": row.reasons,
         "synthetic": row.synthetic, "transition": row.transition, "at": row.transition_at_us,
-        "suspicion": row.suspicion, "asns": asns(row),
+        "suspicion": row.suspicion, "asns": asns(row), "members": row.members,
+        "member_count": row.member_count, "gathered": gathered.collect::<Vec<_>>(),
     })
 }
 
@@ -100,9 +107,11 @@ impl<'r> Columns<'r> {
         Severity::from_number(self.get("severity")?).ok_or_else(|| self.corrupt("severity"))
     }
 
-    fn prefix(&self) -> Result<Prefix, RecordError> {
-        let start: [u8; 16] = self
-            .get::<Vec<u8>>("network_start")?
+    fn prefix(&self) -> Result<Option<Prefix>, RecordError> {
+        let Some(start) = self.get::<Option<Vec<u8>>>("network_start")? else {
+            return Ok(None);
+        };
+        let start: [u8; 16] = start
             .try_into()
             .map_err(|_| self.corrupt("network_start"))?;
         let bits = u128::from_be_bytes(start);
@@ -112,9 +121,11 @@ impl<'r> Columns<'r> {
             _ => return Err(self.corrupt("family")),
         };
         let length = u8::try_from(self.get::<i64>("prefix_length")?).ok();
-        length
-            .and_then(|length| Prefix::new(address, length).ok())
-            .ok_or_else(|| self.corrupt("prefix_length"))
+        let prefix = length.and_then(|length| Prefix::new(address, length).ok());
+        match prefix {
+            Some(prefix) => Ok(Some(prefix)),
+            None => Err(self.corrupt("prefix_length")),
+        }
     }
 }
 
@@ -157,6 +168,8 @@ pub(crate) fn incident(row: &SqliteRow) -> Result<IncidentRow, RecordError> {
         evidence: c.json("evidence")?,
         reasons: c.json("reasons")?,
         synthetic: c.get("synthetic")?,
+        members: c.json("members")?,
+        member_count: c.count("member_count")?,
         transition: c.named("transition", Transition::parse)?,
         transition_at_us: c.get("transition_at_us")?,
         id: c.id,
@@ -178,6 +191,7 @@ pub(crate) fn transition(row: &SqliteRow) -> Result<(String, TransitionRow), Rec
         visible_peers: c.count("visible_peers")?,
         total_peers: c.count("total_peers")?,
         reasons: c.json("reasons")?,
+        member_count: c.count("member_count")?,
     };
     Ok((c.id, transition))
 }

@@ -19,7 +19,7 @@ INSERT INTO incidents (
   victim_asns, first_seen_us, suspected_at_us, confirmed_at_us,
   ended_at_us, end_reason, last_seen_us, reopened,
   visible_peers, total_peers, peer_asns, evidence, reasons,
-  synthetic, transition, transition_at_us, suspicion)
+  synthetic, transition, transition_at_us, suspicion, members, member_count)
 SELECT
   value->>'id', value->>'version', value->>'type', value->>'state', value->>'severity',
   value->>'family', unhex(value->>'start'), unhex(value->>'end'), value->>'length',
@@ -27,7 +27,8 @@ SELECT
   value->>'victims', value->>'first_seen', value->>'suspected_at', value->>'confirmed_at',
   value->>'ended_at', value->>'end_reason', value->>'last_seen', value->>'reopened',
   value->>'visible', value->>'total', value->>'peer_asns', value->>'evidence', value->>'reasons',
-  value->>'synthetic', value->>'transition', value->>'at', value->>'suspicion'
+  value->>'synthetic', value->>'transition', value->>'at', value->>'suspicion',
+  value->>'members', value->>'member_count'
 FROM json_each(?1) WHERE true
 ON CONFLICT (id) DO UPDATE SET
   version = excluded.version, state = excluded.state, severity = excluded.severity,
@@ -40,18 +41,24 @@ ON CONFLICT (id) DO UPDATE SET
   visible_peers = excluded.visible_peers, total_peers = excluded.total_peers,
   peer_asns = excluded.peer_asns, evidence = excluded.evidence, reasons = excluded.reasons,
   synthetic = excluded.synthetic, transition = excluded.transition,
-  transition_at_us = excluded.transition_at_us, suspicion = excluded.suspicion
+  transition_at_us = excluded.transition_at_us, suspicion = excluded.suspicion,
+  members = excluded.members, member_count = excluded.member_count
 WHERE excluded.version > incidents.version";
 
 const HISTORY: &str = "
 INSERT OR IGNORE INTO incident_history SELECT
   value->>'id', value->>'version', value->>'transition', value->>'state', value->>'severity',
-  value->>'at', value->>'visible', value->>'total', value->>'reasons'
+  value->>'at', value->>'visible', value->>'total', value->>'reasons', value->>'member_count'
 FROM json_each(?1)";
 
 const ASNS: &str = "
 INSERT OR IGNORE INTO incident_asns
 SELECT a.value, i.value->>'id' FROM json_each(?1) i, json_each(i.value, '$.asns') a";
+
+const MEMBERS: &str = "
+INSERT OR IGNORE INTO incident_members
+SELECT m.value->>'family', unhex(m.value->>'start'), m.value->>'length', i.value->>'id'
+FROM json_each(?1) i, json_each(i.value, '$.gathered') m";
 
 /// Keeps the opening and the newest 255 transitions of each id: one walk over its history.
 const PRUNE: &str = "
@@ -211,6 +218,7 @@ async fn write(
             (UPSERT, &batch.latest),
             (HISTORY, &batch.all),
             (ASNS, &batch.all),
+            (MEMBERS, &batch.all),
             (PRUNE, &batch.ids),
         ] {
             sqlx::query(statement)

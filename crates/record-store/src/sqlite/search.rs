@@ -50,7 +50,9 @@ pub(crate) fn push_filter(query: &mut QueryBuilder<Dialect>, filter: &Filter) {
     if let Some(prefix) = filter.prefix {
         query.push(" AND (");
         push_prefix(query, prefix);
-        query.push(")");
+        query.push(" OR id IN (SELECT incident_id FROM incident_members WHERE ");
+        push_prefix(query, prefix);
+        query.push("))");
     }
 }
 

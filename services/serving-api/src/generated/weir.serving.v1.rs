@@ -15,11 +15,13 @@ pub struct IncidentFilter {
     /// Only made-up ones, or only real ones.
     #[prost(bool, optional, tag = "8")]
     pub synthetic: ::core::option::Option<bool>,
+    /// A group is found by the prefixes of its members.
     #[prost(oneof = "incident_filter::Prefix", tags = "4, 5, 6")]
     pub prefix: ::core::option::Option<incident_filter::Prefix>,
 }
 /// Nested message and enum types in `IncidentFilter`.
 pub mod incident_filter {
+    /// A group is found by the prefixes of its members.
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
     pub enum Prefix {
         /// Exactly this prefix.
@@ -79,7 +81,7 @@ pub struct WatchIncidentsRequest {
     #[prost(message, optional, tag = "1")]
     pub filter: ::core::option::Option<IncidentFilter>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchIncidentsResponse {
     #[prost(message, optional, tag = "1")]
     pub incident: ::core::option::Option<Incident>,
@@ -91,7 +93,7 @@ pub struct WatchIncidentsResponse {
     pub at: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// One incident as it stands. Times are event times; absent = not yet.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Incident {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -101,7 +103,7 @@ pub struct Incident {
     /// Name of the rule.
     #[prost(string, tag = "3")]
     pub r#type: ::prost::alloc::string::String,
-    /// As text: 192.0.2.0/24.
+    /// As text: 192.0.2.0/24. Empty where it is about a network, a vantage point or a group.
     #[prost(string, tag = "4")]
     pub prefix: ::prost::alloc::string::String,
     #[prost(uint32, repeated, tag = "5")]
@@ -129,7 +131,8 @@ pub struct Incident {
     pub confirmed_at: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "16")]
     pub ended_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// withdrawn, replaced, became-stable, faded, unknown, explained or calmed; empty while it lasts.
+    /// withdrawn, replaced, became-stable, faded, unknown, explained, calmed or recovered; empty while it
+    /// lasts.
     #[prost(string, tag = "17")]
     pub end_reason: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "18")]
@@ -151,6 +154,20 @@ pub struct Incident {
     /// 0 = harmless, 100 = without doubt. Absent of incidents of before it was told.
     #[prost(uint32, optional, tag = "25")]
     pub suspicion: ::core::option::Option<u32>,
+    /// What a group consists of, by prefix and then id: the first 256.
+    #[prost(message, repeated, tag = "26")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
+    /// All of them.
+    #[prost(uint32, tag = "27")]
+    pub member_count: u32,
+}
+/// One part of a group: a prefix, the incident that is told of it, or both.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Member {
+    #[prost(string, optional, tag = "1")]
+    pub prefix: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "2")]
+    pub incident_id: ::core::option::Option<::prost::alloc::string::String>,
 }
 /// One vantage point's route.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -185,6 +202,9 @@ pub struct Transition {
     pub total_peers: u32,
     #[prost(string, repeated, tag = "7")]
     pub reasons: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Members of a group.
+    #[prost(uint32, tag = "8")]
+    pub member_count: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ServeFeaturesRequest {

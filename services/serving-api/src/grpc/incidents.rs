@@ -129,7 +129,7 @@ fn matches(filter: &Filter, row: &IncidentRow) -> bool {
             filter.severities.contains(&row.severity),
             filter.severities.is_empty(),
         )
-        && filter.prefix.is_none_or(|wanted| wanted.holds(row.prefix))
+        && filter.prefix.is_none_or(|wanted| wanted.finds(row))
         && filter.asn.is_none_or(|asn| {
             row.suspect_asn == Some(asn)
                 || [&row.origins, &row.expected_origins, &row.victim_asns]

@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use tonic::Status;
 use weir_events::time::SECOND_US;
 use weir_record_store::{
-    Evidence, Filter, IncidentRow, PrefixMatch, Severity, State, TransitionRow,
+    Evidence, Filter, IncidentRow, Member, PrefixMatch, Severity, State, TransitionRow,
 };
 use weir_routing::prefix::Prefix;
 
@@ -50,7 +50,10 @@ pub(super) fn incident(row: &IncidentRow) -> v1::Incident {
         id: row.id.clone(),
         version: row.version.0,
         r#type: row.kind.clone(),
-        prefix: row.prefix.to_string(),
+        prefix: row
+            .prefix
+            .map(|prefix| prefix.to_string())
+            .unwrap_or_default(),
         origins: row.origins.clone(),
         expected_origins: row.expected_origins.clone(),
         suspect_asn: row.suspect_asn,
@@ -75,6 +78,15 @@ pub(super) fn incident(row: &IncidentRow) -> v1::Incident {
         reasons: row.reasons.clone(),
         synthetic: row.synthetic,
         suspicion: row.suspicion.map(u32::from),
+        members: row.members.iter().map(member).collect(),
+        member_count: row.member_count,
+    }
+}
+
+fn member(row: &Member) -> v1::Member {
+    v1::Member {
+        prefix: row.prefix.map(|prefix| prefix.to_string()),
+        incident_id: row.incident_id.clone(),
     }
 }
 
@@ -100,6 +112,7 @@ pub(super) fn transition(row: &TransitionRow) -> v1::Transition {
         visible_peers: row.visible_peers,
         total_peers: row.total_peers,
         reasons: row.reasons.clone(),
+        member_count: row.member_count,
     }
 }
 

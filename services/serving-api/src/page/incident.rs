@@ -64,13 +64,17 @@ async fn build(app: &App, id: &str) -> Result<(String, Markup), Problem> {
         article #incident data-live="" {
             header.story {
                 p.marks { span.kind { (incident.kind) } " " (layout::marks(app, &incident)) }
-                h1.mono { (incident.prefix) }
+                h1.mono { (story::about(&incident)) }
                 @for (i, paragraph) in story::paragraphs(&incident).iter().enumerate() {
                     p class=(if i == 0 { "lead" } else { "more" }) { (paragraph) }
                 }
                 @for reason in &incident.reasons { p.reason { (story::reason(reason)) } }
             }
             (facts(&incident, now_us))
+            @if incident.member_count > 0 { section aria-labelledby="members-title" {
+                h2 #members-title { "What belongs to it" }
+                (members(&incident))
+            } }
             section aria-labelledby="evidence-title" {
                 h2 #evidence-title { "Evidence" }
                 (evidence(&incident))
@@ -90,7 +94,8 @@ async fn build(app: &App, id: &str) -> Result<(String, Markup), Problem> {
             }
         }
     };
-    Ok((format!("{} {}", incident.kind, incident.prefix), body))
+    let title = format!("{} {}", incident.kind, story::about(&incident));
+    Ok((title, body))
 }
 
 fn facts(row: &IncidentRow, now_us: i64) -> Markup {
@@ -117,6 +122,28 @@ fn asns(asns: &[u32]) -> Markup {
         @for (i, asn) in asns.iter().enumerate() {
             @if i > 0 { ", " }
             a href=(format!("/?q=AS{asn}")) { "AS" (asn) }
+        }
+    }
+}
+
+fn members(row: &IncidentRow) -> Markup {
+    let shown = row.members.len();
+    html! {
+        @if shown > 0 { div.scroll tabindex="0" role="region" aria-labelledby="members-title" { table {
+            thead { tr { th scope="col" { "Prefix" } th scope="col" { "Incident" } } }
+            tbody { @for member in &row.members { tr {
+                th.mono scope="row" { @match member.prefix {
+                    Some(prefix) => { a href=(format!("/?q={prefix}")) { (prefix) } },
+                    None => { span.quiet { "none" } },
+                } }
+                td.mono { @match &member.incident_id {
+                    Some(id) => { a href=(format!("/incidents/{id}")) { (id) } },
+                    None => { span.quiet { "none of its own" } },
+                } }
+            } } }
+        } } }
+        @if u32::try_from(shown).is_ok_and(|shown| shown < row.member_count) {
+            p.quiet { "These are " (shown) " of " (text::count(row.member_count.into())) "." }
         }
     }
 }

@@ -146,7 +146,8 @@ async fn found(app: &App, wanted: &str) -> Result<Markup, Problem> {
     })
 }
 
-/// A prefix: all that lies in it or around it. An address: all that holds it. An AS: its incidents.
+/// A prefix: all that lies in it or around it, and groups with such members. An address: all that holds it. An AS: its
+/// incidents.
 fn parse(text: &str) -> Option<Filter> {
     if let Ok(prefix) = text.parse::<Prefix>() {
         return Some(Filter {
@@ -193,7 +194,7 @@ fn card(
         article class=(format!("card edge-{}", row.severity)) {
             div.what {
                 p.marks { span.kind { (row.kind) } " " (layout::marks(app, row)) }
-                h3 { a href=(format!("/incidents/{}", row.id)) { (row.prefix) } }
+                h3 { a href=(format!("/incidents/{}", row.id)) { (story::about(row)) } }
                 p.line { (story::headline(row)) "." }
                 p.when { (text::time(row.first_seen_us, now_us)) }
             }
@@ -209,9 +210,9 @@ fn table(app: &App, rows: &[IncidentRow]) -> Markup {
     let now_us = app.live.now_us();
     html! {
         div.scroll tabindex="0" role="region" aria-labelledby="hygiene-title" { table {
-            thead { tr { th scope="col" { "Prefix" } th scope="col" { "What" } th scope="col" { "Severity" } th.number scope="col" { "Peers" } th scope="col" { "First seen" } } }
+            thead { tr { th scope="col" { "Prefix or AS" } th scope="col" { "What" } th scope="col" { "Severity" } th.number scope="col" { "Peers" } th scope="col" { "First seen" } } }
             tbody { @for row in rows { tr {
-                th.mono scope="row" { a href=(format!("/incidents/{}", row.id)) { (row.prefix) } }
+                th.mono scope="row" { a href=(format!("/incidents/{}", row.id)) { (story::about(row)) } }
                 td { (row.kind) " · " (ases(row)) }
                 td { (layout::marks(app, row)) }
                 td.number { (row.visible_peers) " of " (row.total_peers) }

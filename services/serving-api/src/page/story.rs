@@ -2,13 +2,25 @@
 
 use weir_record_store::{EndReason, IncidentRow, State};
 
-use super::text::{ases, span};
+use super::text::{ases, count, span};
+
+/// What an incident is about, as its name: the prefix, else the suspect.
+pub(crate) fn about(row: &IncidentRow) -> String {
+    row.prefix
+        .map_or_else(|| suspect(row), |prefix| prefix.to_string())
+}
+
+fn suspect(row: &IncidentRow) -> String {
+    row.suspect_asn
+        .map_or_else(|| "An unknown AS".to_owned(), |asn| format!("AS{asn}"))
+}
 
 /// Who did what, in one line.
 pub(crate) fn headline(row: &IncidentRow) -> String {
-    let suspect = row
-        .suspect_asn
-        .map_or_else(|| "An unknown AS".to_owned(), |asn| format!("AS{asn}"));
+    let suspect = suspect(row);
+    if row.prefix.is_none() {
+        return of_many(row, &suspect);
+    }
     let holders = ases(&row.expected_origins);
     match row.kind.as_str() {
         "sub-prefix" => match row.covering_prefix {
@@ -34,6 +46,17 @@ pub(crate) fn headline(row: &IncidentRow) -> String {
         "route-leak" => format!("{suspect} passes it on against its relations"),
         "otc-leak" => format!("{suspect} passes on what was for its customers only"),
         _ => format!("{suspect} is the suspect"),
+    }
+}
+
+/// The same of what is about no single prefix.
+fn of_many(row: &IncidentRow, suspect: &str) -> String {
+    let many = count(row.member_count.into());
+    match row.kind.as_str() {
+        _ if row.member_count == 0 => format!("{suspect} is the suspect"),
+        "route-leak" => format!("{suspect} passes on {many} prefixes against its relations"),
+        "origin-change" => format!("{suspect} originates {many} prefixes in place of others"),
+        _ => format!("{suspect} is the suspect of a group of {many}"),
     }
 }
 

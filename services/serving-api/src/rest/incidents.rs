@@ -30,11 +30,11 @@ pub(crate) struct ListParams {
     state: Option<String>,
     /// info, low, medium, high, critical.
     severity: Option<String>,
-    /// Exactly this prefix.
+    /// Exactly this prefix, or a member's.
     prefix: Option<String>,
-    /// Inside this prefix, or equal.
+    /// Inside this prefix, or equal; members of groups likewise.
     covered_by: Option<String>,
-    /// Around this prefix, or equal.
+    /// Around this prefix, or equal; likewise.
     covers: Option<String>,
     /// An origin, expected origin, suspect or victim: 64496 or AS64496.
     asn: Option<String>,
@@ -62,7 +62,9 @@ pub(crate) struct IncidentPage {
     next_cursor: Option<String>,
 }
 
-/// An incident in the shape of the incident file, and whose it is.
+/// An incident in the shape of the incident file, and whose it is. `prefix` is null where it is about a network, a
+/// vantage point or a group; `members` are what a group consists of (`prefix`, `incident_id`, either may be null), the
+/// first 256 of `member_count`.
 #[derive(Serialize, ToSchema)]
 struct Listed {
     #[serde(flatten)]
@@ -103,6 +105,7 @@ struct TransitionJson {
     peers: u32,
     of: u32,
     reasons: Vec<String>,
+    member_count: u32,
 }
 
 /// Incidents, newest first.
@@ -211,6 +214,7 @@ fn detail(app: &App, incident: &IncidentRow, history: &[TransitionRow]) -> Incid
         peers: row.visible_peers,
         of: row.total_peers,
         reasons: row.reasons.clone(),
+        member_count: row.member_count,
     };
     IncidentDetail {
         incident: listed(app, incident),

@@ -16,7 +16,7 @@ use weir_serving_api::{
 use super::{House, house, house_with, sample};
 
 /// The listener has a runtime of its own, which cannot be started inside of another.
-fn ask<F: Future>(question: F) -> F::Output {
+pub(crate) fn ask<F: Future>(question: F) -> F::Output {
     tokio::runtime::Runtime::new().unwrap().block_on(question)
 }
 
@@ -28,6 +28,10 @@ fn channel(house: &House) -> Channel {
     Channel::from_shared(format!("http://{address}"))
         .unwrap()
         .connect_lazy()
+}
+
+pub(crate) fn incidents(house: &House) -> IncidentsClient<Channel> {
+    IncidentsClient::new(channel(house))
 }
 
 #[test]

@@ -95,6 +95,9 @@ fn row(difference: &Difference) -> [String; 6] {
     let suspect = one
         .suspect_asn
         .map_or("-".to_owned(), |asn| format!("AS{asn}"));
+    let prefix = one
+        .prefix
+        .map_or("-".to_owned(), |prefix| prefix.to_string());
     let first = difference.b().map_or(one.first_seen_us, |b| {
         one.first_seen_us.min(b.first_seen_us)
     });
@@ -110,7 +113,7 @@ fn row(difference: &Difference) -> [String; 6] {
         difference.severity().to_string(),
         rfc3339(first),
         difference.rule(),
-        one.prefix.to_string(),
+        prefix,
         suspect,
         what,
     ]
