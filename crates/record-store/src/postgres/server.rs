@@ -22,8 +22,8 @@ const FACTS: &str = "SELECT current_setting('server_version'), \
 const RIGHTS: &str = "SELECT wanted || ' on ' || relname \
     FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted \
     WHERE oid IN (to_regclass('bgp_conflicts'), to_regclass('bgp_conflict_history'), \
-        to_regclass('bgp_conflict_asns'), to_regclass('sink_positions'), to_regclass('streams'), \
-        to_regclass('bgp_updates')) \
+        to_regclass('bgp_conflict_asns'), to_regclass('bgp_conflict_members'), \
+        to_regclass('sink_positions'), to_regclass('streams'), to_regclass('bgp_updates')) \
     AND NOT has_table_privilege(oid, wanted) ORDER BY relname, wanted";
 
 /// Days of updates are made and dropped by their owner.

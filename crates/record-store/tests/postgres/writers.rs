@@ -183,7 +183,7 @@ async fn two_starters_at_once_make_the_tables_once() {
     }
     while let Some(started) = starters.join_next().await {
         let store = started.unwrap().unwrap();
-        assert_eq!(store.migrate().await.unwrap(), 3);
+        assert_eq!(store.migrate().await.unwrap(), 4);
         store.close().await;
     }
     database.drop().await;
