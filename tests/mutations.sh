@@ -23,6 +23,7 @@ mutants=(
   "postgres-ignores-versions|weir-record-store|--test postgres|a_transition_that_comes_late_does_not_replace_a_newer_state"
   "postgres-ignores-fences|weir-record-store|--test postgres|a_lower_fence_is_refused_and_writes_nothing"
   "manifest-before-ack|weir-conflict-detector|--lib|no_manifest_before_every_effect_below_it_is_acknowledged"
+  "second-stage-forgets|weir-conflict-detector|--test both_stages|a_forged_neighbour_is_found_once_whatever_is_started_again_or_replayed"
   "redis-ignores-versions|weir-online-store|--test stores|a_redis_conforms"
   "redis-ignores-fences|weir-online-store|--lib|a_zombie_that_was_let_in_cannot_move_the_place"
   "redis-ignores-lost-writes|weir-online-store|--lib|a_writer_notices_that_the_server_lost_what_it_had_written"

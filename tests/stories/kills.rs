@@ -15,16 +15,18 @@ use crate::{
 /// Steps to die at, in the order of an event's way through the system. Each is a series of runs
 /// that must die there; the run after them must finish. `name:N` is the N-th time: few enough that
 /// every run gets there, however its batches fall (each partition checkpoints at least once).
-const STEPS: [&[&str]; 31] = [
+const STEPS: [&[&str]; 36] = [
     &["ingest.published:40"],
     &["ingest.published:700"],
     &["ingest.progress.before:1"],
     &["ingest.progress.after:1"],
     &["detector.published:1"],
     &["detector.published:60"],
+    &["detector.signalled:60"],
     &["writer.record.before:2"],
     &["writer.record.after:2"],
     &["checkpoint.control:3"],
+    &["checkpoint.links:2"],
     &["checkpoint.file.temporary:5"],
     &["checkpoint.block:7"],
     &["checkpoint.acknowledged:2"],
@@ -38,6 +40,9 @@ const STEPS: [&[&str]; 31] = [
         "checkpoint.block:2",
     ],
     &["revoke.checkpointed:1"],
+    &["correlator.emitted:2"],
+    &["correlator.commit.before:2"],
+    &["correlator.commit.after:2", "correlator.restored:3"],
     &["materializer.emitted:2"],
     &["materializer.commit.before:2"],
     &["materializer.commit.after:2"],

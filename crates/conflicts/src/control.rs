@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
-use weir_events::position::WriterSeq;
+use weir_events::{position::WriterSeq, time::SECOND_US};
 use weir_routing::{
     Peer,
     rib::{Peers, Slot},
@@ -16,7 +16,9 @@ use weir_routing::{
 
 use crate::{
     facts::{Mark, Measure},
+    holdings::Holdings,
     record::{Control, Knowledge, Record},
+    signal::{self, Hearing},
     table::{Table, Voice},
 };
 
@@ -43,6 +45,8 @@ pub(crate) struct ControlShard {
     pub(crate) short: Table,
     pub(crate) knowledge: BTreeMap<String, Knowledge>,
     pub(crate) tally: Tally,
+    /// What each session said since the last second was over.
+    pub(crate) heard: BTreeMap<Slot, Hearing>,
 }
 
 /// What the order of emissions says of a record.
@@ -96,6 +100,24 @@ impl ControlShard {
         Order::New
     }
 
+    /// The second of stream time; 0 before the first Tick.
+    pub(crate) fn second(&self) -> i64 {
+        self.tick.unwrap_or_default().div_euclid(SECOND_US)
+    }
+
+    /// What each session said since this was asked last, by who has it.
+    pub(crate) fn take_heard(&mut self) -> impl Iterator<Item = (Slot, signal::Voice, Hearing)> {
+        let heard = std::mem::take(&mut self.heard).into_iter();
+        heard.filter_map(|(slot, hearing)| {
+            let session = self.peers.session(slot)?;
+            let voice = signal::Voice {
+                collector: session.collector.to_string(),
+                peer: session.peer,
+            };
+            Some((slot, voice, hearing))
+        })
+    }
+
     /// The part of an update that concerns every block: the peer speaks, is counted, and its short
     /// prefixes are noted.
     pub(crate) fn hear(
@@ -113,6 +135,13 @@ impl ControlShard {
             self.tally.elements += elements;
         }
         let (slot, generation) = self.peers.heard(&record.collector, routes.peer, now);
+        if !routes.context && !update.from_rib {
+            let announced = u32::try_from(update.announced.len()).unwrap_or(u32::MAX);
+            let behind = self
+                .tick
+                .map(|tick| tick.saturating_sub(record.event_time_us));
+            self.heard.entry(slot).or_default().note(announced, behind);
+        }
         let earlier = if self.peers.any_pending() {
             self.peers.earlier(slot)
         } else {
@@ -133,7 +162,9 @@ impl ControlShard {
         let t = measure.thresholds;
         for nlri in update.withdrawn.iter().filter(short) {
             self.short
-                .withdraw(nlri.prefix, nlri.path_id, voice, &self.peers, t);
+                .withdraw(nlri.prefix, nlri.path_id, voice, &self.peers, t, |_, _| {
+                    false
+                });
         }
         if let Some(attributes) = &update.attributes
             && update.announced.iter().any(|nlri| short(&nlri))
@@ -149,6 +180,8 @@ impl ControlShard {
             }
             self.short.paths.release(path);
         }
+        // Its home block counts what origins hold.
+        self.short.holdings = Holdings::default();
         speaker
     }
 

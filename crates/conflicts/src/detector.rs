@@ -12,10 +12,12 @@ use weir_routing::{Bogons, knowledge::Content, wire::Routes};
 use crate::{
     control::{ControlShard, Order},
     facts::Measure,
-    incident::{Incident, Transition},
+    incident::{Change, Incident, Transition},
     knowledge::Known,
+    links::{Link, Links},
     record::{Body, Control, Knowledge, Record},
     shard::{Cause, Ground, Shard, Touch},
+    signal::{Holding, Part, Telling, Tellings, Told},
     thresholds::Thresholds,
 };
 
@@ -80,8 +82,10 @@ pub struct Detector {
     bogons: OwnBogons,
     known: Known,
     pub(crate) control: ControlShard,
+    pub(crate) links: Links,
     pub(crate) shards: BTreeMap<Block, Shard>,
     touched: Vec<Touch>,
+    tellings: Tellings,
 }
 
 impl Detector {
@@ -98,8 +102,10 @@ impl Detector {
             },
             known: Known::default(),
             control: ControlShard::default(),
+            links: Links::default(),
             shards: BTreeMap::new(),
             touched: Vec::new(),
+            tellings: Tellings::default(),
         }
     }
 
@@ -152,6 +158,7 @@ impl Detector {
         next_offset: i64,
         out: &mut Vec<Transition>,
     ) -> Applied {
+        self.tellings.clear();
         if matches!(record.body, Body::Control(Control::TopicStart(_))) {
             return Applied::New;
         }
@@ -160,11 +167,67 @@ impl Detector {
             Order::Duplicate => return Applied::Duplicate,
             Order::Fenced => return Applied::Fenced,
         }
+        let before = out.len();
         match &record.body {
             Body::Routes(routes) => self.update(record, routes, next_offset, out),
             Body::Control(control) => self.control(record, control, next_offset, out),
         }
+        self.tell_of(out, before);
         Applied::New
+    }
+
+    /// What the record that was applied last means beyond this partition.
+    pub fn tellings(&mut self) -> Vec<Telling> {
+        self.tellings.take(self.control.second())
+    }
+
+    /// What changed from `before` on: what only who sees all partitions can believe is told instead.
+    fn tell_of(&mut self, out: &mut Vec<Transition>, before: usize) {
+        let second = self.control.second();
+        let mut told = |what| self.tellings.tell(second, what);
+        for incident in out.iter().skip(before).map(|of| &of.incident) {
+            let is_news = matches!(
+                incident.change,
+                Change::Opened | Change::Confirmed | Change::Reopened | Change::Ended
+            );
+            let part = Part::of(incident).filter(|_| incident.kind.is_grouped() && is_news);
+            if let Some(part) = part {
+                told(Told::Part(part));
+            }
+        }
+        let candidates = out.extract_if(before.., |of| of.incident.kind.is_candidate());
+        candidates.for_each(|of| told(Told::Candidate(Box::new(of.incident))));
+    }
+
+    /// A second is over: what was counted in it is told.
+    fn tell_second(&mut self, over: i64, next_offset: i64) {
+        self.tellings.is_over(over);
+        for (link, first_us) in self.links.tell() {
+            self.tellings.tell(over, Told::Link(link, first_us));
+        }
+        let mut held: BTreeMap<_, Holding> = BTreeMap::new();
+        let mut repeated: BTreeMap<_, u32> = BTreeMap::new();
+        for shard in self.shards.values_mut() {
+            let holdings = &mut shard.table.holdings;
+            if holdings.is_empty() || next_offset <= shard.pb {
+                continue;
+            }
+            shard.dirty = true;
+            let told = std::mem::take(holdings);
+            for (origin, of_block) in told.of {
+                held.entry(origin).or_default().add(&of_block);
+            }
+            for (slot, prefixes) in told.repeated {
+                *repeated.entry(slot).or_default() += prefixes;
+            }
+        }
+        for (origin, holding) in held {
+            self.tellings.tell(over, Told::Holding(origin, holding));
+        }
+        for (slot, voice, mut hearing) in self.control.take_heard() {
+            hearing.repeated = repeated.get(&slot).copied().unwrap_or_default();
+            self.tellings.tell(over, Told::Hearing(voice, hearing));
+        }
     }
 
     fn update(
@@ -180,17 +243,27 @@ impl Detector {
             bogons,
             known,
             control,
+            links,
             shards,
             touched,
+            ..
         } = self;
         let measure = bogons.measure(known, thresholds);
         let speaker = control.hear(record, routes, measure);
         if routes.context {
             return;
         }
+        let update = &routes.update;
+        let attributes = update.attributes.as_deref();
+        let path = attributes.filter(|_| !update.announced.is_empty());
+        let strange = path.and_then(|told| {
+            let now = control.now();
+            links.see(&told.as_path, update.from_rib, now, measure.own, thresholds)
+        });
         let ground = Ground {
             control,
             known,
+            links,
             measure,
         };
         let cause = Cause {
@@ -199,7 +272,6 @@ impl Detector {
         };
         // Ingest cuts updates by block, so that there is but one.
         let mut done: smallvec::SmallVec<[Block; 2]> = smallvec::SmallVec::new();
-        let update = &routes.update;
         for nlri in update.withdrawn.iter().chain(&update.announced) {
             let block = nlri.prefix.block();
             if done.contains(&block) {
@@ -208,7 +280,9 @@ impl Detector {
             done.push(block);
             let shard = shards.entry(block).or_default();
             if next_offset > shard.pb {
-                shard.apply(block, routes, &speaker, ground, cause, touched, out);
+                shard.apply(
+                    block, routes, &speaker, strange, ground, cause, touched, out,
+                );
             }
         }
     }
@@ -220,7 +294,7 @@ impl Detector {
         next_offset: i64,
         out: &mut Vec<Transition>,
     ) {
-        let before = self.control.now();
+        let (before, second) = (self.control.now(), self.control.second());
         let slots = self.control.control(record, control);
         let is_tick = matches!(control, Control::Tick);
         let is_knowledge = if let Control::KnowledgeChanged(knowledge) = control {
@@ -235,6 +309,7 @@ impl Detector {
         let ground = Ground {
             control: &self.control,
             known: &self.known,
+            links: &self.links,
             measure: self.bogons.measure(&self.known, &self.thresholds),
         };
         let cause = Cause {
@@ -258,6 +333,10 @@ impl Detector {
         if is_tick && passes(before, now, 0) {
             let ControlShard { short, peers, .. } = &mut self.control;
             short.sweep(peers, now, &self.thresholds);
+            self.links.sweep(now);
+        }
+        if is_tick && self.control.second() > second {
+            self.tell_second(second, next_offset);
         }
     }
 
@@ -300,6 +379,15 @@ impl Detector {
         self.shards
             .values()
             .flat_map(|shard| shard.open.values().map(|live| &live.incident))
+    }
+
+    /// Networks that stand side by side on paths, and since when: microseconds of stream time, `None` = for long.
+    #[must_use]
+    pub fn links(&self) -> BTreeMap<Link, Option<i64>> {
+        self.links
+            .all()
+            .map(|(link, known)| (link, known.first_us))
+            .collect()
     }
 
     /// The knowledge that holds now.

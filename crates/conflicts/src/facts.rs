@@ -1,6 +1,6 @@
 //! What a path says of itself, worked out once per interned path.
 
-use weir_routing::{AsPath, Asn, Bogons, Community, Origin, PathAttributes, Segment};
+use weir_routing::{AsPath, Asn, Bogons, Community, Origin, PathAttributes};
 
 use crate::{incident::Role, knowledge::Remembered, thresholds::Thresholds};
 
@@ -67,7 +67,7 @@ impl PathFacts {
             since_us,
             suspect: origin.as_ref().map(Origin::suspect),
             origin,
-            looping: looping(path),
+            looping: path.looping(),
             bogon: Remembered::default(),
             stretching: Remembered::default(),
             sandwiched: Remembered::default(),
@@ -94,7 +94,13 @@ impl PathFacts {
             | Role::LeakingHop
             | Role::MarkedLeakingHop
             | Role::UnauthorizedHop
-            | Role::FlappingOrigin => None,
+            | Role::FlappingOrigin
+            | Role::PartNeighbour
+            | Role::Neighbour
+            | Role::LinkHop
+            | Role::LosingOrigin
+            | Role::VantagePoint
+            | Role::LostOrigin => None,
         }
     }
 }
@@ -107,19 +113,10 @@ fn hops(path: &AsPath) -> impl DoubleEndedIterator<Item = Asn> + '_ {
         .flat_map(|segment| segment.asns().iter().copied())
 }
 
-/// The parts of the path that have an order.
-pub(crate) fn sequences(path: &AsPath) -> impl DoubleEndedIterator<Item = &[Asn]> {
-    path.segments().iter().filter_map(|segment| match segment {
-        Segment::Sequence(asns) => Some(asns.as_slice()),
-        _ => None,
-    })
-}
-
 /// True when one of `near` has the route right from one of `far`.
 pub(crate) fn passes(path: &AsPath, near: &[Asn], far: &[Asn]) -> bool {
-    let links = sequences(path).flat_map(|hops| hops.windows(2));
-    let mut links = links.filter_map(|link| <[Asn; 2]>::try_from(link).ok());
-    links.any(|[one, other]| near.contains(&one) && far.contains(&other))
+    path.links()
+        .any(|[one, other]| near.contains(&one) && far.contains(&other))
 }
 
 /// Who originated the route, once what is `stripped` behind a network that is not was.
@@ -143,29 +140,11 @@ pub(crate) fn bogon(path: &AsPath, bogons: &Bogons) -> Option<Asn> {
         .find(|asn| *asn != first && bogons.contains_asn(*asn))
 }
 
-/// Prepending is no loop: an ASN has to come back after another one. Members of sets have no order
-/// and are left out.
-fn looping(path: &AsPath) -> Option<Asn> {
-    let mut found = None;
-    let mut sequence = sequences(path).flatten().copied();
-    let mut last = sequence.next()?;
-    let mut seen: smallvec::SmallVec<[Asn; 16]> = smallvec::smallvec![last];
-    for asn in sequence {
-        if asn != last {
-            if seen.contains(&asn) {
-                found = Some(asn);
-            } else {
-                seen.push(asn);
-            }
-        }
-        last = asn;
-    }
-    found
-}
-
 /// Of a path that is too long: the ASN that prepends too often, else the origin.
 pub(crate) fn stretching(path: &AsPath, origin: Option<Asn>, t: &Thresholds) -> Option<Asn> {
-    let prepends = sequences(path).flat_map(|hops| hops.chunk_by(|one, next| one == next));
+    let prepends = path
+        .sequences()
+        .flat_map(|hops| hops.chunk_by(|one, next| one == next));
     prepends
         .filter(|run| run.len() > t.prepended_over)
         .find_map(|run| run.first().copied())
@@ -176,7 +155,7 @@ pub(crate) fn stretching(path: &AsPath, origin: Option<Asn>, t: &Thresholds) -> 
 /// in between say nothing of who of them let it through, and what an AS_SET holds has no order.
 pub(crate) fn sandwiched(path: &AsPath, t: &Thresholds) -> Option<Asn> {
     let mut found = None;
-    for hops in sequences(path) {
+    for hops in path.sequences() {
         let mut outer = [None; 2];
         for asn in hops.iter().copied() {
             let [left, middle] = outer;

@@ -17,6 +17,8 @@ pub(crate) struct Seen {
     pub(crate) from_rib: bool,
     /// An incident about it ended: when it comes back it is as new.
     pub(crate) disputed: bool,
+    /// It holds the prefix: see `table/held.rs`.
+    pub(crate) held: bool,
     /// Judged as part of a larger prefix and found innocent.
     pub(crate) cleared: bool,
     /// What ROAs say of it.
@@ -51,6 +53,7 @@ impl History {
         present: impl FnOnce() -> bool,
         t: &Thresholds,
     ) {
+        let mut held = false;
         if let Some(at) = self.0.iter().position(|seen| seen.origin == *origin)
             && let Some(seen) = self.0.get_mut(at)
         {
@@ -59,7 +62,7 @@ impl History {
                 seen.last_us = now;
                 return;
             }
-            self.0.remove(at);
+            held = self.0.remove(at).held;
         }
         self.0.push(Seen {
             origin: origin.clone(),
@@ -67,6 +70,7 @@ impl History {
             last_us: now,
             from_rib: false,
             disputed: false,
+            held,
             cleared: false,
             rpki: Remembered::default(),
         });

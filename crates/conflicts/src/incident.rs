@@ -1,6 +1,8 @@
 //! What a rule finds, over its life: suspected, confirmed, ended, perhaps re-opened.
 
 mod evidence;
+mod kind;
+pub mod reason;
 
 use std::fmt;
 
@@ -10,152 +12,10 @@ use weir_events::position::Version;
 use weir_routing::{Asn, Prefix};
 
 pub use evidence::{Evidence, MAX_EVIDENCE};
+pub use kind::Kind;
+pub(crate) use kind::Role;
 
-/// Names of the rules, as they stand in incidents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// A stranger originates a prefix beside its stable origin.
-    Moas,
-    /// A stranger originates a prefix whose stable origin is gone.
-    OriginChange,
-    /// A stranger originates a part of a known prefix.
-    SubPrefix,
-    /// A prefix that has no place in the global table.
-    BogonPrefix,
-    /// An ASN that has no place in the global table.
-    BogonAsn,
-    /// An ASN that comes back after another one.
-    PathLoop,
-    /// More hops or prepends than anyone needs.
-    LongPath,
-    /// A network that is no tier-1 passes routes from one to another.
-    Tier1Sandwich,
-    /// A default route, or a prefix that is too specific for the global table.
-    DefaultOrTooSpecific,
-    /// An origination that ROAs forbid.
-    RpkiInvalid,
-    /// A network passes on a route against its relations.
-    RouteLeak,
-    /// A network passes on a route that was for customers only.
-    OtcLeak,
-    /// A network passes on a route that nobody authorized it to.
-    AspaInvalid,
-    /// Routes to a prefix come and go, or change, again and again.
-    Flap,
-    /// A stranger originates a prefix that holds those of others.
-    SuperPrefix,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 15] = [
-        Self::Moas,
-        Self::OriginChange,
-        Self::SubPrefix,
-        Self::BogonPrefix,
-        Self::BogonAsn,
-        Self::PathLoop,
-        Self::LongPath,
-        Self::Tier1Sandwich,
-        Self::DefaultOrTooSpecific,
-        Self::RpkiInvalid,
-        Self::RouteLeak,
-        Self::OtcLeak,
-        Self::AspaInvalid,
-        Self::Flap,
-        Self::SuperPrefix,
-    ];
-
-    /// The name in messages, stores and documents.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Moas => "moas",
-            Self::OriginChange => "origin-change",
-            Self::SubPrefix => "sub-prefix",
-            Self::BogonPrefix => "bogon-prefix",
-            Self::BogonAsn => "bogon-asn",
-            Self::PathLoop => "path-loop",
-            Self::LongPath => "long-path",
-            Self::Tier1Sandwich => "tier1-sandwich",
-            Self::DefaultOrTooSpecific => "default-or-too-specific",
-            Self::RpkiInvalid => "rpki-invalid",
-            Self::RouteLeak => "route-leak",
-            Self::OtcLeak => "otc-leak",
-            Self::AspaInvalid => "aspa-invalid",
-            Self::Flap => "flap",
-            Self::SuperPrefix => "super-prefix",
-        }
-    }
-
-    /// The kind of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// What the suspect is to the route.
-    #[must_use]
-    pub(crate) fn role(self) -> Role {
-        match self {
-            Self::Moas | Self::OriginChange => Role::Origin,
-            Self::SubPrefix => Role::PartOrigin,
-            Self::BogonPrefix => Role::BogonOrigin,
-            Self::BogonAsn => Role::BogonHop,
-            Self::PathLoop => Role::LoopHop,
-            Self::LongPath => Role::StretchingHop,
-            Self::Tier1Sandwich => Role::SandwichedHop,
-            Self::DefaultOrTooSpecific => Role::OddLengthOrigin,
-            Self::RpkiInvalid => Role::InvalidOrigin,
-            Self::RouteLeak => Role::LeakingHop,
-            Self::OtcLeak => Role::MarkedLeakingHop,
-            Self::AspaInvalid => Role::UnauthorizedHop,
-            Self::Flap => Role::FlappingOrigin,
-            Self::SuperPrefix => Role::WholeOrigin,
-        }
-    }
-}
-
-/// What an incident is filed under beside prefix and suspect. `moas` and `origin-change` share one,
-/// because the type is fixed at opening: what began as one does not open the other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Role {
-    /// Originates the prefix of another.
-    Origin,
-    /// Originates a part of a prefix of another.
-    PartOrigin,
-    /// Originates a prefix that holds those of others.
-    WholeOrigin,
-    /// Originates a bogon.
-    BogonOrigin,
-    /// Is a bogon on the path.
-    BogonHop,
-    /// Comes twice on the path.
-    LoopHop,
-    /// Makes the path too long.
-    StretchingHop,
-    /// Stands alone between two tier-1s.
-    SandwichedHop,
-    /// Originates a prefix of an odd length.
-    OddLengthOrigin,
-    /// Originates what ROAs give to others, or in other lengths.
-    InvalidOrigin,
-    /// Passes on what it must keep to itself.
-    LeakingHop,
-    /// Passes on what it was told to give to customers only.
-    MarkedLeakingHop,
-    /// Passes on what nobody asked it to.
-    UnauthorizedHop,
-    /// Originates a prefix whose routes come and go.
-    FlappingOrigin,
-}
-
-impl Role {
-    /// Originates what another may hold: explained by who may originate it, and by time.
-    pub(crate) fn claims(self) -> bool {
-        matches!(self, Self::Origin | Self::PartOrigin | Self::WholeOrigin)
-    }
-}
+use crate::links::Link;
 
 /// Where an incident is filed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,6 +23,15 @@ pub(crate) struct Key {
     pub(crate) prefix: Prefix,
     pub(crate) role: Role,
     pub(crate) suspect: Asn,
+    /// Whom it claims to have the route from; AS 0 where it is of no matter.
+    pub(crate) from: Asn,
+}
+
+impl Key {
+    /// The two that stand side by side.
+    pub(crate) fn link(&self) -> Link {
+        Link::new(self.suspect, self.from)
+    }
 }
 
 /// Where an incident stands.
@@ -227,7 +96,7 @@ pub enum EndReason {
     Withdrawn,
     /// The last route was replaced by another origin's or path's.
     Replaced,
-    /// The origin has been there for 24 h.
+    /// The origin has been there for 24 h, or gone for as long.
     BecameStable,
     /// Suspected, never confirmed, an hour without change.
     Faded,
@@ -304,11 +173,11 @@ pub struct Incident {
     pub last_seen_us: i64,
     /// How often it came back.
     pub reopened: u32,
-    /// Vantage points that carry it now in routes that are not stale.
+    /// Vantage points that carry it now in routes that are not stale; of a visibility loss those of the full feed.
     pub visible_peers: u32,
-    /// Vantage points that are up and have announced a prefix of its family to its partition.
+    /// Vantage points that are up and have announced a prefix of its family to its partition; of a loss, who had it.
     pub total_peers: u32,
-    /// Distinct ASNs of the peers that have carried it, ascending, never cut.
+    /// Distinct ASNs of the peers that have carried it (of a visibility loss: lost it), ascending, never cut.
     pub peer_asns: Vec<Asn>,
     /// The last route of each peer that has carried it, ordered by (ASN, address, collector); the
     /// first [`MAX_EVIDENCE`] in that order.
@@ -339,71 +208,6 @@ pub struct Transition {
     pub incident: Incident,
 }
 
-/// Reasons, as they stand in incidents.
-pub mod reason {
-    /// No origin of the prefix was stable: nothing to compare with.
-    pub const NO_BASELINE: &str = "no-baseline";
-    /// The stable origin lost its last route while the incident was open.
-    pub const STABLE_ORIGIN_GONE: &str = "stable-origin-gone";
-    /// The victim stands on the path right before the suspect: a customer's part.
-    pub const CUSTOMER: &str = "customer-sub-allocation";
-    /// The victim stands on the path.
-    pub const VICTIM_ON_PATH: &str = "victim-on-path";
-    /// A host route with the community of RFC 7999.
-    pub const BLACKHOLE: &str = "blackhole";
-    /// A ROA allows the suspect to originate the prefix.
-    pub const RPKI_VALID: &str = "rpki-valid";
-    /// ROAs forbid the suspect to originate the prefix.
-    pub const RPKI_INVALID: &str = "rpki-invalid";
-    /// The VRPs are too old to say either.
-    pub const VRPS_STALE: &str = "vrps-stale";
-    /// ROAs name others.
-    pub const RPKI_ASN: &str = "roa-names-others";
-    /// A ROA names the origin, for shorter prefixes.
-    pub const RPKI_LENGTH: &str = "roa-allows-shorter";
-    /// A ROA of AS0: nobody may originate it.
-    pub const RPKI_AS0: &str = "roa-of-as0";
-    /// The origin has held the prefix for a day or more.
-    pub const PREVIOUSLY_SEEN: &str = "previously-seen";
-    /// The same origin announces the covering prefix, and may.
-    pub const VALID_COVERING: &str = "valid-covering-prefix";
-    /// One organisation holds the suspect and a victim.
-    pub const SIBLING: &str = "sibling-of-victim";
-    /// The suspect buys transit from a victim.
-    pub const CUSTOMER_OF_VICTIM: &str = "customer-of-victim";
-    /// The suspect sells transit to a victim.
-    pub const PROVIDER_OF_VICTIM: &str = "provider-of-victim";
-    /// The suspect stands right before the victim on paths to what it now originates, or to a part of that, which
-    /// peers of K ASNs have had for a while.
-    pub const TRANSIT_OF_VICTIM: &str = "transit-of-victim";
-    /// The prefix is on the list of those that are announced from many places at once.
-    pub const ANYCAST: &str = "anycast-prefix";
-    /// The suspect is on the list of DDoS protection services, which originate what others hold to scrub its traffic.
-    pub const DPS: &str = "ddos-protection";
-    /// Every reason, for reading them back.
-    pub const ALL: [&str; 19] = [
-        NO_BASELINE,
-        STABLE_ORIGIN_GONE,
-        CUSTOMER,
-        VICTIM_ON_PATH,
-        BLACKHOLE,
-        RPKI_VALID,
-        RPKI_INVALID,
-        VRPS_STALE,
-        RPKI_ASN,
-        RPKI_LENGTH,
-        RPKI_AS0,
-        PREVIOUSLY_SEEN,
-        VALID_COVERING,
-        SIBLING,
-        CUSTOMER_OF_VICTIM,
-        PROVIDER_OF_VICTIM,
-        TRANSIT_OF_VICTIM,
-        ANYCAST,
-        DPS,
-    ];
-}
-
 /// Namespace of incident ids; never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6d1f_9f0a_52c4_4b7e_9c1d_77e1_5ee3_0b41);
 
@@ -416,13 +220,83 @@ impl Incident {
         Uuid::new_v5(&NAMESPACE, name.as_bytes())
     }
 
+    /// One that begins now, at an event time.
+    pub(crate) fn beginning(
+        (kind, severity): (Kind, Severity),
+        prefix: Option<Prefix>,
+        about: impl fmt::Display,
+        suspect: Asn,
+        at: i64,
+    ) -> Self {
+        Self {
+            id: Self::id_of(kind, about, suspect, at),
+            kind,
+            prefix,
+            suspect,
+            suspect_set: Vec::new(),
+            origins: Vec::new(),
+            expected_origins: Vec::new(),
+            victims: Vec::new(),
+            covering: None,
+            state: State::Suspected,
+            severity,
+            first_seen_us: at,
+            suspected_at_us: at,
+            confirmed_at_us: None,
+            ended_at_us: None,
+            end_reason: None,
+            last_seen_us: at,
+            reopened: 0,
+            visible_peers: 0,
+            total_peers: 0,
+            peer_asns: Vec::new(),
+            evidence: Vec::new(),
+            reasons: Vec::new(),
+            synthetic: false,
+            members: Vec::new(),
+            member_count: 0,
+            change: Change::Opened,
+            changed_at_us: at,
+            version: Version(0),
+        }
+    }
+
+    /// Over, for this reason.
+    pub(crate) fn end(&mut self, why: EndReason, at: i64) {
+        self.state = State::Ended;
+        self.ended_at_us = Some(at);
+        self.end_reason = Some(why);
+        self.change = Change::Ended;
+        self.changed_at_us = at;
+    }
+
+    /// What it consists of, in any order.
+    pub(crate) fn consists_of(&mut self, mut members: Vec<Member>, count: usize) {
+        members.sort_unstable();
+        members.truncate(MAX_MEMBERS);
+        self.members = members;
+        self.member_count = u32::try_from(count).unwrap_or(u32::MAX);
+    }
+
     /// Where it is filed in the shard of its prefix; nowhere without one.
     pub(crate) fn key(&self) -> Option<Key> {
         Some(Key {
             prefix: self.prefix?,
             role: self.kind.role(),
             suspect: self.suspect,
+            from: self.from(),
         })
+    }
+
+    fn from(&self) -> Asn {
+        let is_link = self.kind.role().is_link();
+        let first = self.victims.first().filter(|_| is_link);
+        first.copied().unwrap_or(Asn(0))
+    }
+
+    /// The two that stand side by side; of other types the suspect beside nobody.
+    pub(crate) fn link(&self) -> Link {
+        Link::new(self.suspect, self.from())
     }
 
     /// How bad it can be at most, whatever its routes: by what is said of the suspect, and of the prefix.
@@ -436,12 +310,15 @@ impl Incident {
             reason::CUSTOMER_OF_VICTIM,
             reason::PROVIDER_OF_VICTIM,
             reason::TRANSIT_OF_VICTIM,
+            reason::WITHDRAWN_EVERYWHERE,
+            reason::FLAPPING,
         ];
         let is_listed = is(reason::ANYCAST) || is(reason::DPS);
         if low.into_iter().any(is) || (is_listed && !is(reason::RPKI_INVALID)) {
             return Severity::Low;
         }
-        Severity::Critical
+        let brief = is(reason::BRIEF).then_some(Severity::Medium);
+        brief.unwrap_or(Severity::Critical)
     }
 }
 

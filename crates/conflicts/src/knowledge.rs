@@ -12,7 +12,7 @@ use weir_routing::{
     AsPath, Asn, Bogons, Origin, Prefix, Segment,
     aspa::Aspas,
     knowledge::{Content, Kind},
-    lists::{AsnList, PrefixList},
+    lists::{AsnList, LinkList, PrefixList},
     organisations::Organisations,
     relations::{Relation, Relations},
     roa::{Validity, Vrps},
@@ -183,6 +183,39 @@ impl Known {
             _ => None,
         });
         held.map(|(list, _)| list)
+    }
+
+    /// Somebody says who is whose neighbour.
+    pub(crate) fn has_relations(&self) -> bool {
+        self.relations().is_some()
+    }
+
+    fn links(&self) -> Option<&LinkList> {
+        let held = self.held(Kind::Links, |content| match content {
+            Content::Links(list) => Some(&**list),
+            _ => None,
+        });
+        held.map(|(list, _)| list)
+    }
+
+    /// Somebody says who was seen beside whom.
+    pub(crate) fn has_links(&self) -> bool {
+        self.links().is_some()
+    }
+
+    /// The two are said to be neighbours or to have been seen side by side, or one network, or one of them connects others at an exchange point.
+    pub(crate) fn are_neighbours(&self, one: Asn, other: Asn) -> bool {
+        let servers = self.route_servers();
+        self.relation(one, other).is_some()
+            || self.links().is_some_and(|list| list.contains(one, other))
+            || self.are_siblings(one, other)
+            || servers.is_some_and(|list| list.contains(one) || list.contains(other))
+    }
+
+    /// How many networks are said to buy transit from this one.
+    pub(crate) fn customers(&self, asn: Asn) -> u32 {
+        self.relations()
+            .map_or(0, |relations| relations.customers(asn))
     }
 
     /// What has no place in the global table.

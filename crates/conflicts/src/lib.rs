@@ -15,6 +15,7 @@
 //!
 //! [`peerings`] is another judge, of sessions as they are configured rather than of routes: it has no state.
 
+pub mod correlator;
 pub mod detector;
 pub mod incident;
 pub mod knowledge;
@@ -22,6 +23,7 @@ pub mod peerings;
 pub mod record;
 pub mod rule;
 pub mod rules;
+pub mod signal;
 pub mod snapshot;
 pub mod suspicion;
 pub mod thresholds;
@@ -32,10 +34,15 @@ mod control;
 mod damping;
 mod facts;
 mod history;
+mod holdings;
+mod links;
+mod losses;
 mod shard;
 mod table;
 
+pub use correlator::Correlator;
 pub use detector::{Applied, Counts, Detector};
 pub use incident::{Incident, Transition};
+pub use links::Link;
 pub use record::Record;
 pub use thresholds::Thresholds;

@@ -3,8 +3,7 @@
 use weir_routing::{AsPath, Asn, Bogons, Origin, Prefix};
 
 use crate::{
-    facts,
-    incident::{Kind, Severity},
+    incident::{Kind, Severity, reason},
     knowledge::Rpki,
     thresholds::Thresholds,
 };
@@ -44,6 +43,8 @@ pub struct RouteView<'a> {
     pub is_transit: bool,
     /// There is no stable origin to compare with.
     pub no_baseline: bool,
+    /// The two on the path that were no neighbours until lately.
+    pub new_link: Option<NewLink>,
     /// An expected origin has a route that is not stale.
     pub expected_is_visible: bool,
     /// The network that passed the route on against its relations.
@@ -86,7 +87,7 @@ impl RouteView<'_> {
             return None;
         }
         let origin = self.origin.map_or(&[][..], Origin::asns);
-        let hops = || facts::sequences(self.path).flatten().rev();
+        let hops = || self.path.sequences().flatten().rev();
         // Private ASNs may stand behind the origin; members of a set stand nowhere.
         let behind = hops().position(|hop| origin.contains(hop));
         let from = hops().skip(behind.unwrap_or_default());
@@ -98,6 +99,21 @@ impl RouteView<'_> {
             .any(|hop| asns.contains(hop))
             .then_some(Nearness::Further)
     }
+}
+
+/// Two networks side by side that nobody has seen so for long, and that nobody says are neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewLink {
+    /// Who claims to have the route from the other.
+    pub near: Asn,
+    /// The other one.
+    pub far: Asn,
+    /// The other one originates the route.
+    pub at_origin: bool,
+    /// The first sells transit to more networks than the other: an upstream like many.
+    pub is_seller: bool,
+    /// Nobody says who sells transit to whom.
+    pub no_relations: bool,
 }
 
 /// A prefix that holds the announced one.
@@ -161,6 +177,26 @@ impl Finding {
             suspect_set: set,
             ..Self::of_hop(kind, severity, origin.suspect())
         }
+    }
+
+    /// Whom the suspect claims to have the route from, where that is what is in doubt; else AS 0.
+    pub(crate) fn from(&self) -> Asn {
+        let from = self.expected.first().filter(|_| self.kind.is_candidate());
+        from.copied().unwrap_or(Asn(0))
+    }
+
+    /// A network claims to have the route from another one.
+    #[must_use]
+    pub fn of_link(kind: Kind, severity: Severity, link: NewLink) -> Self {
+        let mut finding = Self {
+            expected: vec![link.far],
+            ..Self::of_hop(kind, severity, link.near)
+        };
+        if link.no_relations {
+            finding.severity = finding.severity.min(Severity::Low);
+            finding.reasons.push(reason::NO_RELATIONS);
+        }
+        finding
     }
 
     /// A finding about an ASN on the path.

@@ -3,6 +3,7 @@
 mod flapping;
 mod incidents;
 mod judging;
+mod losing;
 mod weighing;
 mod witness;
 
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use smallvec::SmallVec;
 use weir_events::{position::Version, topics::Block};
 use weir_routing::{
-    Asn, Prefix,
+    AsPath, Asn, Prefix,
     rib::{PathRef, Slot},
     wire::Routes,
 };
@@ -22,6 +23,8 @@ use crate::{
     facts::{Mark, Measure},
     incident::{Incident, Key, Severity, Transition},
     knowledge::Known,
+    links::{Links, Strange},
+    losses::{Loss, Losses},
     record::Record,
     table::{Effect, Table},
 };
@@ -31,6 +34,7 @@ use crate::{
 pub(crate) struct Ground<'a> {
     pub(crate) control: &'a ControlShard,
     pub(crate) known: &'a Known,
+    pub(crate) links: &'a Links,
     pub(crate) measure: Measure<'a>,
 }
 
@@ -89,6 +93,7 @@ pub(crate) struct Shard {
     pub(crate) timers: BTreeSet<(i64, Key)>,
     pub(crate) baseline: Baseline,
     pub(crate) restless: Restless,
+    pub(crate) losses: Losses,
     /// Records before this offset are in it already.
     pub(crate) pb: i64,
     pub(crate) dirty: bool,
@@ -102,6 +107,7 @@ impl Shard {
         block: Block,
         routes: &Routes,
         speaker: &Speaker,
+        strange: Option<Strange>,
         ground: Ground<'_>,
         cause: Cause<'_>,
         touched: &mut Vec<Touch>,
@@ -125,11 +131,17 @@ impl Shard {
         for nlri in &update.withdrawn {
             let prefix = nlri.prefix;
             if prefix.block() == block {
-                let effect = self.table.withdraw(prefix, nlri.path_id, voice, peers, t);
+                let Self { table, losses, .. } = self;
+                let lost = |path: &AsPath, suspect| {
+                    let loss = Loss::now(voice, cause.record.synthetic);
+                    losses.add(prefix, voice.slot, (path, suspect), loss);
+                    true
+                };
+                let effect = table.withdraw(prefix, nlri.path_id, voice, peers, t, lost);
                 note(prefix, None, effect);
             }
         }
-        let mut held = None;
+        let (mut held, mut repeated) = (None, 0);
         if let Some(attributes) = &update.attributes
             && !update.announced.is_empty()
         {
@@ -144,16 +156,21 @@ impl Shard {
                 if prefix.block() == block {
                     let table = &mut self.table;
                     let effect = table.announce(prefix, nlri.path_id, path, voice, peers, t);
+                    repeated += u32::from(effect == Effect::None);
                     note(prefix, Some(path), effect);
                 }
             }
         }
-        self.dirty |= dirty;
+        if repeated > 0 && !update.from_rib {
+            self.table.holdings.repeats(speaker.slot, repeated);
+        }
+        self.dirty |= dirty || repeated > 0;
         self.disturb(disturbed, speaker.slot, ground);
         if !touched.is_empty() {
             touched.sort_unstable();
             touched.dedup();
-            self.judge(touched, update.from_rib, speaker.slot, ground, cause, out);
+            let of_record = (update.from_rib, strange);
+            self.judge(touched, of_record, speaker.slot, ground, cause, out);
         }
         if let Some(path) = held {
             self.table.paths.release(path);

@@ -1,12 +1,13 @@
-//! The shards as bytes: the control shard as of P0, each block as of its own Pb.
+//! The shards as bytes: the control shard and the links as of P0, each block as of its own Pb.
 //!
 //! Taking a snapshot copies one shard; encoding the copy may happen on another thread. Equal states
 //! encode to equal bytes (everything is sorted, paths are numbered by first use), so that files can
 //! be named by their content. A checksum is the caller's.
 
-mod bytes;
-mod values;
+pub(crate) mod bytes;
+pub(crate) mod values;
 
+use rustc_hash::FxHashMap;
 use weir_events::topics::Block;
 
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     detector::Detector,
     facts::Measure,
     incident::{Incident, Key, Severity},
+    links::{Known, Link, PAGES, Page},
     shard::{Baseline, Closed, Live, Shard},
     wire::WireError,
 };
@@ -21,10 +23,15 @@ use bytes::{Reader, Writer};
 
 /// Version of the format, the first byte of every snapshot. Older ones are read too: in format 1 incidents do not
 /// say how bad their routes are by themselves, which was the same; before format 3 nothing is said of flaps, before
-/// format 4 nothing of routes that are for customers only, before format 5 nothing of how long a path has been known.
-const FORMAT: u8 = 5;
+/// format 4 nothing of routes that are for customers only, before format 5 nothing of how long a path has been known,
+/// before format 6 nothing of links, of what origins hold (that is told anew then), and of who lost a prefix.
+const FORMAT: u8 = 6;
 const CONTROL: u8 = b'c';
 const BLOCK: u8 = b'b';
+const LINKS: u8 = b'l';
+
+/// Pages of links are filed among the blocks, under numbers that no block has.
+const PAGE_MARK: u32 = 1 << 30;
 
 /// Bytes that are no snapshot. Never transient.
 #[derive(Debug, thiserror::Error)]
@@ -49,9 +56,21 @@ pub enum SnapshotError {
     Incident(#[from] WireError),
 }
 
-/// A copy of the control shard.
+/// A copy of the control shard, without the pages of links.
 #[derive(Clone, Debug)]
-pub struct ControlSnapshot(ControlShard);
+pub struct ControlSnapshot {
+    shard: ControlShard,
+    since_us: Option<i64>,
+    from_rib: bool,
+    untold: Vec<Link>,
+}
+
+/// A copy of one page of links. It stands where the control shard stands.
+#[derive(Clone, Debug)]
+pub struct LinksSnapshot {
+    page: u32,
+    links: FxHashMap<Link, Known>,
+}
 
 /// A copy of one block's shard.
 #[derive(Clone, Debug)]
@@ -64,7 +83,27 @@ impl Detector {
     /// A copy of the control shard as it is now.
     #[must_use]
     pub fn control_snapshot(&self) -> ControlSnapshot {
-        ControlSnapshot(self.control.clone())
+        ControlSnapshot {
+            shard: self.control.clone(),
+            since_us: self.links.since_us,
+            from_rib: self.links.from_rib,
+            untold: self.links.untold.clone(),
+        }
+    }
+
+    /// Copies of the pages of links that changed since this was asked last. They belong to the control shard: to be
+    /// taken together with it.
+    pub fn links_snapshots(&mut self) -> Vec<LinksSnapshot> {
+        let pages = (0..).zip(&mut self.links.pages);
+        let dirty = pages.filter(|(_, page)| page.dirty);
+        let copies = dirty.map(|(number, page)| {
+            page.dirty = false;
+            LinksSnapshot {
+                page: number,
+                links: page.links.clone(),
+            }
+        });
+        copies.collect()
     }
 
     /// Blocks that changed since their last snapshot, ascending.
@@ -93,11 +132,16 @@ impl Detector {
     /// # Errors
     /// When the bytes are no control snapshot; the detector is as it was.
     pub fn restore_control(&mut self, bytes: &[u8]) -> Result<(), SnapshotError> {
-        self.control = ControlSnapshot::decode(bytes, self.measure())?.0;
+        let snapshot = ControlSnapshot::decode(bytes, self.measure())?;
+        self.control = snapshot.shard;
+        self.links.since_us = snapshot.since_us;
+        self.links.from_rib = snapshot.from_rib;
+        self.links.untold = snapshot.untold;
         Ok(())
     }
 
-    /// Takes back a block. Records before `pb` are in it already and will pass it by.
+    /// Takes back a block, or a page of links, after the control shard. Records before `pb` are in a block already
+    /// and will pass it by.
     ///
     /// # Errors
     /// When the bytes are no snapshot of this block; the detector is as it was.
@@ -107,10 +151,77 @@ impl Detector {
         bytes: &[u8],
         pb: i64,
     ) -> Result<(), SnapshotError> {
+        if let Some(page) = page_of(block) {
+            let links = LinksSnapshot::decode(bytes, page)?.links;
+            if let Some(page) = self.links.pages.get_mut(page as usize) {
+                *page = Page {
+                    links,
+                    dirty: false,
+                };
+            }
+            return Ok(());
+        }
         let mut shard = BlockSnapshot::decode(bytes, block, self.measure())?.shard;
         shard.pb = pb;
+        if bytes.first().is_some_and(|format| *format < 6) {
+            self.learn_of_older(&mut shard);
+        }
         self.shards.insert(block, shard);
         Ok(())
+    }
+
+    /// What a snapshot of an older format holds and nobody was told of.
+    fn learn_of_older(&mut self, shard: &mut Shard) {
+        let now = self.control.now();
+        let (bogons, t) = (self.measure().own.clone(), self.thresholds.clone());
+        for path in shard.table.hold_anew(&t) {
+            self.links.see(&path, true, now, &bogons, &t);
+        }
+        shard.dirty = true;
+    }
+}
+
+/// The page of links that is filed under the number of a block.
+fn page_of(block: Block) -> Option<u32> {
+    let page = block.id() ^ PAGE_MARK;
+    (page < PAGES).then_some(page)
+}
+
+impl LinksSnapshot {
+    /// The number that it is filed under.
+    #[must_use]
+    pub fn block(&self) -> Block {
+        Block::from_id(PAGE_MARK | self.page)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut to = Writer::new(FORMAT, LINKS);
+        let mut links: Vec<_> = self.links.iter().collect();
+        links.sort_unstable_by_key(|(link, _)| **link);
+        to.list(links, |to, (link, known)| {
+            values::put_link(to, *link);
+            to.option(known.first_us, Writer::signed);
+            to.signed(known.day);
+        });
+        to.done()
+    }
+
+    fn decode(bytes: &[u8], page: u32) -> Result<Self, SnapshotError> {
+        let mut from = Reader::new(bytes, FORMAT, LINKS, "links")?;
+        let links: Vec<_> = from.list(|from| {
+            let link = values::link(from)?;
+            let (first_us, day) = (from.option(Reader::signed)?, from.signed()?);
+            Ok((link, Known { first_us, day }))
+        })?;
+        if links.iter().any(|(link, _)| link.page() != page) {
+            return Err(SnapshotError::Impossible {
+                what: "page of links",
+            });
+        }
+        let links = links.into_iter().collect();
+        Ok(Self { page, links })
     }
 }
 
@@ -119,7 +230,7 @@ impl ControlSnapshot {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut to = Writer::new(FORMAT, CONTROL);
-        let shard = &self.0;
+        let shard = &self.shard;
         to.list(&shard.writers, |to, (name, last)| {
             to.text(name);
             to.unsigned(last.writer_epoch);
@@ -134,6 +245,10 @@ impl ControlSnapshot {
         for count in [tally.elements, tally.copies, tally.duplicates, tally.fenced] {
             to.unsigned(count);
         }
+        to.list(&shard.heard, values::put_heard);
+        to.option(self.since_us, Writer::signed);
+        to.flag(self.from_rib);
+        to.list(&self.untold, |to, link| values::put_link(to, *link));
         to.done()
     }
 
@@ -151,7 +266,24 @@ impl ControlSnapshot {
             duplicates: from.unsigned()?,
             fenced: from.unsigned()?,
         };
-        Ok(Self(ControlShard {
+        let is_older = from.format() < 6;
+        let heard: Vec<_> = if is_older {
+            Vec::new()
+        } else {
+            from.list(values::heard)?
+        };
+        let since_us = if is_older {
+            None
+        } else {
+            from.option(Reader::signed)?
+        };
+        let from_rib = !is_older && from.flag()?;
+        let untold = if is_older {
+            Vec::new()
+        } else {
+            from.list(values::link)?
+        };
+        let shard = ControlShard {
             writers: writers.into_iter().collect(),
             peers: weir_routing::rib::Peers::from_sessions(sessions),
             tick,
@@ -159,7 +291,14 @@ impl ControlSnapshot {
             short,
             knowledge: knowledge.into_iter().map(|k| (k.kind.clone(), k)).collect(),
             tally,
-        }))
+            heard: heard.into_iter().collect(),
+        };
+        Ok(Self {
+            shard,
+            since_us,
+            from_rib,
+            untold,
+        })
     }
 }
 
@@ -198,6 +337,8 @@ impl BlockSnapshot {
             to.unsigned(count);
         }
         values::put_restless(&mut to, &shard.restless);
+        values::put_holdings(&mut to, &shard.table.holdings);
+        values::put_losses(&mut to, &shard.losses);
         to.done()
     }
 
@@ -233,9 +374,16 @@ impl BlockSnapshot {
             unsettled: from.unsigned()?,
         };
         let restless = values::restless(&mut from)?;
+        table.holdings = values::holdings(&mut from)?;
         for (prefix, _) in restless.sorted() {
             if let Some(entry) = table.entries.get_mut(prefix) {
                 entry.may_flap = true;
+            }
+        }
+        let losses = values::losses(&mut from)?;
+        for (prefix, _) in losses.sorted() {
+            if let Some(entry) = table.entries.get_mut(prefix) {
+                entry.missed = true;
             }
         }
         let timers = open.iter().filter(|(_, live)| live.due_us != i64::MAX);
@@ -247,6 +395,7 @@ impl BlockSnapshot {
             closed: closed.into_iter().collect(),
             baseline,
             restless,
+            losses,
             pb: 0,
             dirty: false,
         };

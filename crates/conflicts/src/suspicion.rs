@@ -16,10 +16,11 @@ pub const FACTS: [(&str, i32); 4] = [
 
 /// Points of what excuses the suspect. The strongest counts, and only while every route has one: while the incident is
 /// milder than it would be with a route that has none.
-pub const EXCUSES: [(&str, i32); 13] = [
+pub const EXCUSES: [(&str, i32); 15] = [
     (reason::TRANSIT_OF_VICTIM, -30),
     (reason::VICTIM_ON_PATH, -30),
     (reason::ANYCAST, -30),
+    (reason::FLAPPING, -30),
     (reason::DPS, -40),
     (reason::CUSTOMER_OF_VICTIM, -40),
     (reason::PROVIDER_OF_VICTIM, -40),
@@ -27,6 +28,7 @@ pub const EXCUSES: [(&str, i32); 13] = [
     (reason::PREVIOUSLY_SEEN, -40),
     (reason::VALID_COVERING, -40),
     (reason::BLACKHOLE, -50),
+    (reason::WITHDRAWN_EVERYWHERE, -50),
     (reason::CUSTOMER, -60),
     (reason::RPKI_VALID, -60),
     (reason::SIBLING, -60),

@@ -1,6 +1,7 @@
 //! Prefixes with their routes and origins: of one address block, or the short ones of all.
 
 mod around;
+mod held;
 mod sweeping;
 
 use std::collections::{BTreeSet, HashMap, hash_map};
@@ -15,10 +16,12 @@ use crate::{
     damping,
     facts::{self, Mark, Measure, PathFacts},
     history::{History, Seen},
+    holdings::Holdings,
     incident::{Key, Role},
     knowledge::Known,
     thresholds::Thresholds,
 };
+use held::Left;
 
 /// One prefix.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) watched: bool,
     /// Routes to it may flap; else there is no need to look.
     pub(crate) may_flap: bool,
+    /// Somebody may have lost it; else there is no need to look.
+    pub(crate) missed: bool,
 }
 
 /// What an update did to the routes of a prefix.
@@ -81,6 +86,8 @@ pub(crate) struct Table {
     ordered: BTreeSet<Prefix>,
     /// Lengths that occur, as bits.
     lengths: u128,
+    /// What origins got and lost here and was not told yet.
+    pub(crate) holdings: Holdings,
 }
 
 impl Table {
@@ -104,13 +111,19 @@ impl Table {
     fn with_paths(
         &mut self,
         prefix: Prefix,
-    ) -> (&mut PathTable<Mark, PathFacts>, &mut Seats, &mut Entry) {
+    ) -> (
+        &mut PathTable<Mark, PathFacts>,
+        &mut Seats,
+        &mut Entry,
+        &mut Holdings,
+    ) {
         let Self {
             paths,
             seats,
             entries,
             ordered,
             lengths,
+            holdings,
         } = self;
         let entry = match entries.entry(prefix) {
             hash_map::Entry::Occupied(known) => known.into_mut(),
@@ -120,7 +133,7 @@ impl Table {
                 new.insert(Entry::default())
             }
         };
-        (paths, seats, entry)
+        (paths, seats, entry, holdings)
     }
 
     /// Applies an announcement; `path` keeps the caller's count.
@@ -136,8 +149,9 @@ impl Table {
         if self.seats.is_full_for(voice.slot) {
             self.make_room(peers, voice.now);
         }
-        let (paths, seats, entry) = self.with_paths(prefix);
+        let (paths, seats, entry, holdings) = self.with_paths(prefix);
         let Voice { slot, now, .. } = voice;
+        let mut left = Left::default();
         let fresh =
             |route: Route| peers.freshness(route.slot, route.generation) == Freshness::Fresh;
         // The dump may be older than what the peer has said since.
@@ -152,6 +166,7 @@ impl Table {
         for earlier in voice.earlier {
             if let Some(old) = entry.routes.withdraw(*earlier, path_id, seats) {
                 changed = true;
+                left.note(paths, &old);
                 leave(paths, &mut entry.history, old.path, now);
             }
         }
@@ -164,16 +179,20 @@ impl Table {
         };
         let done = entry.routes.announce(new, seats);
         match done {
-            Announced::Same => return Effect::of(changed),
+            Announced::Same | Announced::Refreshed => {}
             Announced::Added => paths.retain(path, 1),
-            Announced::Refreshed => {}
             Announced::Replaced(old) => {
                 paths.retain(path, 1);
+                left.note(paths, &old);
                 if !voice.from_rib {
                     disturbed = suspect_of_restless(paths, &old, voice, peers, t);
                 }
                 leave(paths, &mut entry.history, old.path, now);
             }
+        }
+        left.replaced((paths, seats), entry, holdings);
+        if done == Announced::Same {
+            return Effect::of(changed);
         }
         entry.lost = false;
         if let Some(origin) = paths.facts(path).and_then(|facts| facts.origin.as_ref()) {
@@ -188,6 +207,7 @@ impl Table {
                 })
             };
             entry.history.note(origin, now, present, t);
+            held::gain(origin, (paths, seats), entry, holdings, t);
         }
         if voice.from_rib {
             mark_from_rib(paths, entry, path, now, t);
@@ -196,7 +216,8 @@ impl Table {
         disturbed.map_or(Effect::Changed, disturbs)
     }
 
-    /// Applies a withdrawal; that of a route that had expired changes nothing.
+    /// Applies a withdrawal; that of a route that had expired changes nothing. `lost` is told what the session had, with
+    /// the lowest ASN of its origin, when that was its last route, and says whether it will remember.
     pub(crate) fn withdraw(
         &mut self,
         prefix: Prefix,
@@ -204,22 +225,26 @@ impl Table {
         voice: Voice<'_>,
         peers: &Peers,
         t: &Thresholds,
+        mut lost: impl FnMut(&AsPath, Option<Asn>) -> bool,
     ) -> Effect {
         let Self {
             paths,
             seats,
             entries,
+            holdings,
             ..
         } = self;
         let Some(entry) = entries.get_mut(&prefix) else {
             return Effect::None;
         };
+        let mut left = Left::default();
         let (mut changed, mut forgotten) = (false, false);
         let mut disturbed = None;
         for slot in voice.earlier.iter().copied().chain([voice.slot]) {
             let Some(old) = entry.routes.withdraw(slot, path_id, seats) else {
                 continue;
             };
+            left.note(paths, &old);
             if peers.freshness(old.slot, old.generation) == Freshness::Expired {
                 entry.lost = true;
                 forgotten = true;
@@ -228,8 +253,20 @@ impl Table {
                 changed = true;
                 entry.lost = false;
                 disturbed = disturbed.or(suspect_of_restless(paths, &old, voice, peers, t));
+                if slot == voice.slot
+                    && !entry.routes.has_slot(slot, seats)
+                    && let Some(path) = paths.path(old.path)
+                {
+                    let suspect = paths.facts(old.path).and_then(|facts| facts.suspect);
+                    entry.missed |= lost(path, suspect);
+                }
                 leave(paths, &mut entry.history, old.path, voice.now);
             }
+        }
+        if changed {
+            left.withdrawn(prefix, (paths, seats), entry, holdings);
+        } else {
+            left.replaced((paths, seats), entry, holdings);
         }
         let Some(suspect) = disturbed else {
             return if forgotten && !changed {
@@ -275,6 +312,12 @@ impl Table {
                 .or_look(known, || known.sandwiched(path, t)),
             // It rests on sessions: any route of theirs is one.
             Role::FlappingOrigin => return true,
+            role if role.is_link() => {
+                return facts::passes(path, &[key.suspect], &[key.from])
+                    && (role == Role::LinkHop || facts.suspect == Some(key.from));
+            }
+            // It rests on routes that are gone.
+            Role::LostOrigin => return false,
             Role::BogonOrigin if !bogons.contains(&key.prefix) => None,
             Role::InvalidOrigin if facts.origin.as_ref().is_some_and(is_allowed) => None,
             role => facts.who(role),

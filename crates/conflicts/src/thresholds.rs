@@ -44,10 +44,39 @@ pub struct Thresholds {
     pub flap_ends_below: u32,
     /// In so many seconds half of the points go.
     pub flap_half_life_s: u32,
+    /// Of the full-feed vantage points that carried a prefix, so many in a hundred must carry it still; with fewer, ...
+    pub visibility_lost_below_percent: u32,
+    /// ... for so many seconds, its visibility is lost.
+    pub visibility_lost_after_s: u32,
+    /// Of fewer vantage points that carried it, nothing is said.
+    pub visibility_least_peers: u32,
+    /// Who withdrew a prefix so many seconds ago does not have to carry it any more.
+    pub visibility_remembered_s: u32,
+    /// A vantage point is one of the full feed when it has so many in a hundred of the prefixes of an address block that
+    /// any has.
+    pub full_feed_percent: u32,
     /// Prefixes that are announced and withdrawn on purpose, to be watched.
     pub beacons: Vec<Prefix>,
     /// VRPs and ASPAs of longer ago raise nothing.
     pub rpki_stale_after_s: u32,
+    /// Who stands beside whom has to be seen for as long before anything about it is strange, if no RIB tells it.
+    pub links_learned_after_s: u32,
+    /// So many incidents of one suspect, and of one victim where that is what they are about ...
+    pub mass_at_least: u32,
+    /// ... within as many seconds are one.
+    pub mass_within_s: u32,
+    /// An origin that loses so many of a hundred prefixes ...
+    pub outage_lost_percent: u32,
+    /// ... within as many seconds is cut off ...
+    pub outage_within_s: u32,
+    /// ... if it had as many.
+    pub outage_least_prefixes: u32,
+    /// A vantage point that is silent for less is not.
+    pub peer_silent_after_s: u32,
+    /// A vantage point that announces so many prefixes within a minute as they were says its table again.
+    pub peer_said_again_over: u32,
+    /// A vantage point's clock may be off by as much.
+    pub peer_clock_off_by_s: u32,
     /// Networks that buy transit from nobody.
     pub tier1: Vec<u32>,
 }
@@ -77,11 +106,25 @@ impl Default for Thresholds {
             flap_begins_at: 6_000,
             flap_ends_below: 750,
             flap_half_life_s: 900,
+            visibility_lost_below_percent: 50,
+            visibility_lost_after_s: 60,
+            visibility_least_peers: 10,
+            visibility_remembered_s: 86_400,
+            full_feed_percent: 20,
             beacons: BEACONS
                 .iter()
                 .filter_map(|text| text.parse().ok())
                 .collect(),
             rpki_stale_after_s: 7_200,
+            links_learned_after_s: 7 * 86_400,
+            mass_at_least: 20,
+            mass_within_s: 300,
+            outage_lost_percent: 50,
+            outage_within_s: 300,
+            outage_least_prefixes: 10,
+            peer_silent_after_s: 60,
+            peer_said_again_over: 1_000,
+            peer_clock_off_by_s: 60,
             tier1: TIER1.to_vec(),
         }
     }
@@ -147,10 +190,28 @@ impl Thresholds {
         i64::from(self.flap_half_life_s.max(1)) * SECOND_US
     }
 
+    /// How long too few must have carried a prefix, in microseconds.
+    #[must_use]
+    pub fn visibility_lost_after_us(&self) -> i64 {
+        i64::from(self.visibility_lost_after_s) * SECOND_US
+    }
+
+    /// How long a withdrawal counts as a loss, in microseconds.
+    #[must_use]
+    pub fn visibility_remembered_us(&self) -> i64 {
+        i64::from(self.visibility_remembered_s) * SECOND_US
+    }
+
     /// Age at which VRPs and ASPAs are stale, in microseconds.
     #[must_use]
     pub fn rpki_stale_after_us(&self) -> i64 {
         i64::from(self.rpki_stale_after_s) * SECOND_US
+    }
+
+    /// How long links are learned, in microseconds.
+    #[must_use]
+    pub fn links_learned_after_us(&self) -> i64 {
+        i64::from(self.links_learned_after_s) * SECOND_US
     }
 
     /// Life of an origin after it was last seen, in microseconds.

@@ -1,5 +1,9 @@
 //! To and from the messages of the log: the only place that names protobuf types.
 
+mod signals;
+
+pub use signals::{decode_signal, signal, signal_back, telling};
+
 use prost::Message;
 use uuid::Uuid;
 use weir_events::{

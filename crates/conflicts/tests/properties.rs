@@ -75,9 +75,34 @@ fn any_body() -> impl Strategy<Value = Body> {
     ]
 }
 
-/// Records with a Tick wherever time moves.
+/// All that can happen; or little more than that two prefixes come and go.
 fn any_stream() -> impl Strategy<Value = Vec<Record>> {
-    let step = (any_body(), prop::option::weighted(0.3, 0..SPANS.len()));
+    prop_oneof![3 => stream_of(any_body()), 2 => stream_of(any_loss())]
+}
+
+fn any_loss() -> impl Strategy<Value = Body> {
+    let update = (1..7_u32, 0..2_usize, 0..5_u32);
+    prop_oneof![
+        20 => update.prop_map(|(n, prefix, how)| {
+            let nlri = vec![PREFIXES[prefix].parse::<Prefix>().unwrap().into()];
+            let mut update = Update::default();
+            if how > 2 {
+                update.withdrawn = nlri;
+            } else {
+                let path: AsPath = format!("{} 64500", peer(n).asn).parse().unwrap();
+                update.attributes = Some(Arc::new(PathAttributes { as_path: path, ..PathAttributes::default() }));
+                update.announced = nlri;
+            }
+            Body::Routes(Routes { peer: peer(n), update, context: false })
+        }),
+        1 => (1..7_u32).prop_map(|n| Body::Control(Control::PeerDown(peer(n)))),
+        1 => (1..7_u32).prop_map(|n| Body::Control(Control::Gap(Some(peer(n))))),
+    ]
+}
+
+/// Records with a Tick wherever time moves.
+fn stream_of(body: impl Strategy<Value = Body>) -> impl Strategy<Value = Vec<Record>> {
+    let step = (body, prop::option::weighted(0.3, 0..SPANS.len()));
     prop::collection::vec(step, 1..120).prop_map(|steps| {
         let (mut now, mut seq) = (START, 0);
         let mut records = Vec::new();
@@ -108,9 +133,10 @@ fn any_stream() -> impl Strategy<Value = Vec<Record>> {
 }
 
 fn new() -> Detector {
-    // Flaps too, within so few records.
+    // Flaps and losses too, within so few records and of so few peers.
     let thresholds = Thresholds {
         flap_begins_at: 1_000,
+        visibility_least_peers: 2,
         ..Thresholds::default()
     };
     Detector::new(TopicEpoch(1), thresholds, bogons())
@@ -157,11 +183,15 @@ proptest! {
     ) {
         let p0 = p0.index(records.len() + 1);
         let (mut whole, mut transitions, mut files) = (new(), Vec::new(), Vec::new());
+        let mut tellings = Vec::new();
         let mut control = None;
         let mut due: BTreeMap<_, usize> = BTreeMap::new();
         for offset in 0..=records.len() {
             if offset == p0 {
                 control = Some(whole.control_snapshot().encode());
+                for page in whole.links_snapshots() {
+                    files.push((page.block(), page.encode(), i64::try_from(p0).unwrap()));
+                }
                 for (index, block) in whole.dirty_blocks().into_iter().enumerate() {
                     due.insert(block, (p0 + lag[index % lag.len()]).min(records.len()));
                 }
@@ -172,6 +202,7 @@ proptest! {
             }
             if let Some(record) = records.get(offset) {
                 apply(&mut whole, record, i64::try_from(offset).unwrap() + 1, &mut transitions);
+                tellings.push(whole.tellings());
             }
         }
         let mut restored = new();
@@ -182,7 +213,13 @@ proptest! {
         provide(&mut restored);
         let mut again = Vec::new();
         for (offset, record) in records.iter().enumerate().skip(p0) {
-            apply(&mut restored, record, i64::try_from(offset).unwrap() + 1, &mut again);
+            let next_offset = i64::try_from(offset).unwrap() + 1;
+            apply(&mut restored, record, next_offset, &mut again);
+            // Before, blocks that are further tell nothing again: it was acknowledged.
+            let told = restored.tellings();
+            if files.iter().all(|(.., pb)| next_offset > *pb) {
+                prop_assert_eq!(&told, &tellings[offset]);
+            }
         }
 
         // Every re-emitted transition is one that was emitted before, byte for byte, and none that
@@ -196,6 +233,7 @@ proptest! {
         prop_assert_eq!(again.iter().map(bytes).collect::<Vec<_>>(), expected);
         prop_assert_eq!(restored.counts(), whole.counts());
         prop_assert_eq!(restored.control_snapshot().encode(), whole.control_snapshot().encode());
+        prop_assert_eq!(restored.links(), whole.links());
         let blocks: Vec<_> = PREFIXES.iter().map(|p| p.parse::<Prefix>().unwrap().block()).collect();
         for block in blocks {
             prop_assert_eq!(

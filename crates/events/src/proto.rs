@@ -15,9 +15,11 @@ pub struct ProtoFile {
 }
 
 const NET: &str = "weir/v1/net.proto";
+const BGP: &str = "weir/v1/bgp.proto";
+const INCIDENT: &str = "weir/v1/incident.proto";
 
 /// Every file, what is imported before what imports it.
-pub const FILES: [ProtoFile; 6] = [
+pub const FILES: [ProtoFile; 7] = [
     ProtoFile {
         name: NET,
         text: include_str!("../../../proto/weir/v1/net.proto"),
@@ -25,7 +27,7 @@ pub const FILES: [ProtoFile; 6] = [
         messages: &["Ipv6", "IpAddress", "Prefix", "Peer"],
     },
     ProtoFile {
-        name: "weir/v1/bgp.proto",
+        name: BGP,
         text: include_str!("../../../proto/weir/v1/bgp.proto"),
         imports: &[NET],
         messages: &[
@@ -60,10 +62,16 @@ pub const FILES: [ProtoFile; 6] = [
         messages: &["FeatureRow", "Feature"],
     },
     ProtoFile {
-        name: "weir/v1/incident.proto",
+        name: INCIDENT,
         text: include_str!("../../../proto/weir/v1/incident.proto"),
         imports: &[NET],
         messages: &["Incident", "Evidence", "Member"],
+    },
+    ProtoFile {
+        name: "weir/v1/signal.proto",
+        text: include_str!("../../../proto/weir/v1/signal.proto"),
+        imports: &[BGP, INCIDENT, NET],
+        messages: &["Signal", "Told", "Part", "Link", "Holding", "Hearing"],
     },
     ProtoFile {
         name: "weir/v1/status.proto",

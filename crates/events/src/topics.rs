@@ -94,6 +94,19 @@ pub const BGP_MESSAGES: Topic = Topic {
     owner: "ingest",
 };
 
+/// What the first stage of the detector tells the second.
+pub const BGP_SIGNALS: Topic = Topic {
+    name: "bgp-signals",
+    message: "Signal",
+    key: "source partition",
+    partitions: 4,
+    retention: DAY,
+    cleanup: Cleanup::Delete,
+    replication: None,
+    has_epoch: true,
+    owner: "conflict-detector",
+};
+
 /// States of incidents.
 pub const BGP_CONFLICTS: Topic = Topic {
     name: "bgp-conflicts",
@@ -148,9 +161,10 @@ pub const SERVICE_STATUS: Topic = Topic {
 
 /// Every topic of ours, in the order in which events flow. A dead-letter topic stands beside each
 /// (`dead_letter_topic`).
-pub const ALL: [Topic; 6] = [
+pub const ALL: [Topic; 7] = [
     BGP_UPDATES,
     BGP_MESSAGES,
+    BGP_SIGNALS,
     BGP_CONFLICTS,
     FEATURE_ROWS,
     WINDOW_RESULTS,
@@ -265,6 +279,10 @@ impl Event for v1::BgpUpdate {
 
 impl Event for v1::BgpMessage {
     const TOPIC: Topic = BGP_MESSAGES;
+}
+
+impl Event for v1::Signal {
+    const TOPIC: Topic = BGP_SIGNALS;
 }
 
 impl Event for v1::Incident {

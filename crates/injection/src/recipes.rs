@@ -1,7 +1,11 @@
 //! How each type of conflict, and each benign twin of one, looks on the wire.
+//!
+//! [`ALL`]: what is announced of one prefix, by `recipes/routes.rs`. [`CHURNS`]: routes that go and come back, or come
+//! again, as they were.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod routes;
 
+use weir_events::time::SECOND_US;
 use weir_routing::{AsPath, Asn, Prefix};
 
 /// A story's cast: one prefix, who holds it, who else is on stage, and who watches.
@@ -13,6 +17,8 @@ pub struct Scene<'a> {
     pub prefix: Prefix,
     /// Its origin.
     pub origin: Asn,
+    /// Who stands right before the origin on most paths to it.
+    pub neighbour: Asn,
     /// A network elsewhere, which has nothing to do with it.
     pub stranger: Asn,
     /// Of each carrier: its own path to the prefix, and its path to the stranger.
@@ -58,7 +64,16 @@ pub enum Cast {
     AllAfterLoss,
 }
 
-/// One kind of story.
+/// Beside whom the stranger stands, though it does so on no path of the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// The origin.
+    Origin,
+    /// The neighbour of the origin.
+    Neighbour,
+}
+
+/// One kind of story about one prefix.
 #[derive(Clone, Copy, Debug)]
 pub struct Recipe {
     /// Its name; of a conflict, the type that must be found.
@@ -71,6 +86,10 @@ pub struct Recipe {
     pub longest: u8,
     /// Who carries it.
     pub cast: Cast,
+    /// A link that must be new. Such a stranger plays no second story of the kind.
+    pub beside: Option<Beside>,
+    /// Networks that it puts on paths itself, so that they are nothing else in it.
+    pub hops: &'static [Asn],
     /// Types that are found beside it, and rightly.
     pub also: &'static [&'static str],
     /// What they announce.
@@ -79,12 +98,50 @@ pub struct Recipe {
     pub facts: fn(&Scene<'_>) -> Vec<Fact>,
 }
 
+/// One kind of story in which nothing is announced that was not there before.
+#[derive(Clone, Copy, Debug)]
+pub struct Churn {
+    /// Its name; of a conflict, the type that must be found.
+    pub name: &'static str,
+    /// False: nothing worth telling may be found.
+    pub is_conflict: bool,
+    /// Types that are found on prefixes that it touches, and rightly.
+    pub also: &'static [&'static str],
+    /// What happens.
+    pub what: What,
+}
+
+/// What happens to routes that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Three quarters of the vantage points lose a prefix, each of them within `spread_us`; all are without it for
+    /// `away_us`, and have it again within `spread_us` after that.
+    PrefixGone {
+        /// How much later one loses it than another, at most.
+        spread_us: i64,
+        /// From the last loss that can be to the first return.
+        away_us: i64,
+    },
+    /// Every vantage point loses what a network of `least` prefixes or more holds: three quarters of the prefixes at
+    /// least, or a fifth of them.
+    HoldingsGone {
+        /// So many prefixes it has at the time.
+        least: usize,
+        /// False: a fifth.
+        is_most: bool,
+    },
+    /// A vantage point sends all of its table again.
+    TableAgain,
+}
+
 /// Two networks that sell transit and are on no list of tier-1s.
 const PROVIDERS: [Asn; 2] = [Asn(6_939), Asn(9_002)];
 /// Two networks that are on every list of tier-1s.
 const TIER1: [Asn; 2] = [Asn(3_356), Asn(1_299)];
 /// For private use (RFC 6996).
 const PRIVATE: Asn = Asn(64_700);
+/// For private use too: on no path, they only make who sells to them a large network.
+const CUSTOMERS: std::ops::Range<u32> = 4_200_000_000..4_200_000_100;
 
 const fn conflict(
     name: &'static str,
@@ -97,6 +154,8 @@ const fn conflict(
         shortest: 9,
         longest: 24,
         cast: Cast::Some,
+        beside: None,
+        hops: &[],
         also: &[],
         tell,
         facts,
@@ -114,309 +173,197 @@ const fn benign(
     }
 }
 
-/// Every recipe.
-pub const ALL: [Recipe; 23] = [
+/// Every recipe about one prefix.
+pub const ALL: [Recipe; 27] = [
     Recipe {
-        also: &["tier1-sandwich"],
-        ..conflict("aspa-invalid", sandwiched, |_| {
+        hops: &TIER1,
+        also: &["tier1-sandwich", "fake-first-hop", "fake-link"],
+        ..conflict("aspa-invalid", routes::sandwiched, |_| {
             TIER1.map(Fact::NoProviders).into()
         })
     },
-    conflict("bogon-asn", bogon_asn, no_facts),
-    conflict("bogon-prefix", bogon_prefix, no_facts),
-    conflict("default-or-too-specific", too_specific, no_facts),
+    Recipe {
+        also: &["fake-first-hop", "fake-link"],
+        ..conflict("bogon-asn", routes::bogon_asn, routes::no_facts)
+    },
+    conflict("bogon-prefix", routes::bogon_prefix, routes::no_facts),
+    conflict(
+        "default-or-too-specific",
+        routes::too_specific,
+        routes::no_facts,
+    ),
+    Recipe {
+        beside: Some(Beside::Origin),
+        also: &["tier1-sandwich"],
+        ..conflict("fake-first-hop", routes::whole_by_way_of, routes::no_facts)
+    },
+    Recipe {
+        beside: Some(Beside::Neighbour),
+        also: &["route-leak", "tier1-sandwich"],
+        ..conflict("fake-link", routes::by_way_of_both, routes::no_facts)
+    },
     Recipe {
         cast: Cast::Restless(8),
-        ..conflict("flap", unchanged, no_facts)
+        ..conflict("flap", routes::unchanged, routes::no_facts)
     },
-    conflict("long-path", |scene| prepended(scene, 20), no_facts),
-    conflict("moas", whole_by_stranger, no_facts),
+    conflict(
+        "long-path",
+        |scene| routes::prepended(scene, 20),
+        routes::no_facts,
+    ),
+    conflict("moas", routes::whole_by_stranger, routes::no_facts),
     Recipe {
         cast: Cast::AllAfterLoss,
-        ..conflict("origin-change", whole_by_stranger, no_facts)
+        // Who has no path to the stranger has none at all.
+        also: &["visibility-loss"],
+        ..conflict("origin-change", routes::whole_by_stranger, routes::no_facts)
     },
     Recipe {
-        also: &["route-leak"],
-        ..conflict("otc-leak", leaked_though_marked, |scene| {
-            PROVIDERS
-                .map(|of| Fact::Customer(of, scene.stranger))
-                .into()
-        })
+        hops: &PROVIDERS,
+        also: &["route-leak", "fake-first-hop", "fake-link"],
+        ..conflict(
+            "otc-leak",
+            routes::leaked_though_marked,
+            routes::buys_of_both,
+        )
     },
-    conflict("path-loop", looped, no_facts),
-    conflict("route-leak", leaked, |scene| {
-        PROVIDERS
-            .map(|of| Fact::Customer(of, scene.stranger))
-            .into()
-    }),
+    Recipe {
+        longest: 23,
+        beside: Some(Beside::Origin),
+        also: &["tier1-sandwich"],
+        ..conflict("own-sub-prefix", routes::part_by_way_of, routes::no_facts)
+    },
+    Recipe {
+        also: &["fake-first-hop", "fake-link"],
+        ..conflict("path-loop", routes::looped, routes::no_facts)
+    },
+    Recipe {
+        hops: &PROVIDERS,
+        also: &["fake-first-hop", "fake-link"],
+        ..conflict("route-leak", routes::leaked, routes::buys_of_both)
+    },
     Recipe {
         also: &["moas"],
-        ..conflict("rpki-invalid", whole_by_stranger, |scene| {
+        ..conflict("rpki-invalid", routes::whole_by_stranger, |scene| {
             vec![Fact::Roa(scene.prefix, scene.origin)]
         })
     },
     Recipe {
         longest: 23,
-        ..conflict("sub-prefix", part_by_stranger, no_facts)
+        ..conflict("sub-prefix", routes::part_by_stranger, routes::no_facts)
     },
     Recipe {
         // What is around it is an address block at most: of more, only the first block is looked at.
         shortest: 13,
-        ..conflict("super-prefix", around_by_stranger, no_facts)
+        ..conflict("super-prefix", routes::around_by_stranger, routes::no_facts)
     },
     Recipe {
-        also: &["aspa-invalid"],
-        ..conflict("tier1-sandwich", sandwiched, no_facts)
+        hops: &TIER1,
+        also: &["aspa-invalid", "fake-first-hop", "fake-link"],
+        ..conflict("tier1-sandwich", routes::sandwiched, routes::no_facts)
     },
-    benign("blackhole", blackholed, no_facts),
+    benign("blackhole", routes::blackholed, routes::no_facts),
     Recipe {
         longest: 23,
-        ..benign("customer-part", part_by_customer, no_facts)
+        ..benign("customer-part", routes::part_by_customer, routes::no_facts)
     },
     Recipe {
         cast: Cast::Restless(4),
-        ..benign("few-withdrawals", unchanged, no_facts)
+        ..benign("few-withdrawals", routes::unchanged, routes::no_facts)
     },
-    benign("marked-and-kept-below", marked_and_kept_below, |scene| {
-        vec![Fact::Customer(PROVIDERS[0], scene.stranger)]
-    }),
-    benign("new-upstream", new_upstream, no_facts),
-    benign("prepending", |scene| prepended(scene, 3), no_facts),
-    benign("sibling", whole_by_stranger, |scene| {
+    Recipe {
+        hops: &PROVIDERS,
+        ..benign(
+            "marked-and-kept-below",
+            routes::marked_and_kept_below,
+            routes::sold_down_to_the_carriers,
+        )
+    },
+    Recipe {
+        beside: Some(Beside::Origin),
+        ..benign("new-upstream", routes::whole_by_way_of, |scene| {
+            routes::large_and_sells_to(scene.stranger, scene.origin)
+        })
+    },
+    Recipe {
+        longest: 23,
+        ..benign(
+            "own-part-by-old-neighbour",
+            routes::part_unchanged,
+            routes::no_facts,
+        )
+    },
+    benign(
+        "prepending",
+        |scene| routes::prepended(scene, 3),
+        routes::no_facts,
+    ),
+    benign("sibling", routes::whole_by_stranger, |scene| {
         vec![Fact::Siblings(scene.origin, scene.stranger)]
     }),
-    benign("allowed-by-roa", whole_by_stranger, |scene| {
+    benign("allowed-by-roa", routes::whole_by_stranger, |scene| {
         let both = [scene.origin, scene.stranger];
         both.map(|asn| Fact::Roa(scene.prefix, asn)).into()
     }),
 ];
 
-fn no_facts(_: &Scene<'_>) -> Vec<Fact> {
-    Vec::new()
-}
-
-fn told(
-    scene: &Scene<'_>,
-    prefix: Prefix,
-    suspect: Asn,
-    path: impl Fn(&[Asn], &[Asn]) -> Vec<Asn>,
-) -> Told {
-    let carriers = scene.carriers.iter();
-    Told {
-        prefix,
-        suspect,
-        paths: carriers
-            .map(|(own, to_stranger)| AsPath::sequence(path(own, to_stranger)))
-            .collect(),
-        blackhole: false,
-        only_to_customer: None,
-    }
-}
-
-fn and(hops: &[Asn], more: impl IntoIterator<Item = Asn>) -> Vec<Asn> {
-    hops.iter().copied().chain(more).collect()
-}
-
-fn whole_by_stranger(scene: &Scene<'_>) -> Told {
-    told(scene, scene.prefix, scene.stranger, |_, to| to.to_vec())
-}
-
-fn unchanged(scene: &Scene<'_>) -> Told {
-    told(scene, scene.prefix, scene.origin, |own, _| own.to_vec())
-}
-
-fn around_by_stranger(scene: &Scene<'_>) -> Told {
-    let around = scene.prefix.truncated(scene.prefix.length() - 1);
-    told(scene, around, scene.stranger, |_, to| to.to_vec())
-}
-
-fn part_by_stranger(scene: &Scene<'_>) -> Told {
-    let part = part(scene.prefix, scene.prefix.length() + 1);
-    told(scene, part, scene.stranger, |_, to| to.to_vec())
-}
-
-fn part_by_customer(scene: &Scene<'_>) -> Told {
-    let part = part(scene.prefix, scene.prefix.length() + 1);
-    told(scene, part, scene.stranger, |own, _| {
-        and(own, [scene.stranger])
-    })
-}
-
-fn bogon_prefix(scene: &Scene<'_>) -> Told {
-    let third = u8::try_from(scene.story % 256).unwrap_or_default();
-    let second = u8::try_from(scene.story / 256 % 256).unwrap_or_default();
-    let bogon = part(ipv4([10, second, third, 0], 24), 24);
-    told(scene, bogon, scene.stranger, |_, to| to.to_vec())
-}
-
-fn bogon_asn(scene: &Scene<'_>) -> Told {
-    told(scene, scene.prefix, PRIVATE, |own, _| {
-        let before = own.split_last().map_or(own, |(_, before)| before);
-        and(before, [PRIVATE, scene.origin])
-    })
-}
-
-fn looped(scene: &Scene<'_>) -> Told {
-    let (origin, stranger) = (scene.origin, scene.stranger);
-    told(scene, scene.prefix, origin, |own, _| {
-        and(own, [stranger, origin])
-    })
-}
-
-fn prepended(scene: &Scene<'_>, times: usize) -> Told {
-    let origin = scene.origin;
-    told(scene, scene.prefix, origin, |own, _| {
-        and(own, std::iter::repeat_n(origin, times))
-    })
-}
-
-fn too_specific(scene: &Scene<'_>) -> Told {
-    let part = part(scene.prefix, 26);
-    told(scene, part, scene.origin, |own, _| own.to_vec())
-}
-
-fn sandwiched(scene: &Scene<'_>) -> Told {
-    between(scene, TIER1)
-}
-
-fn leaked(scene: &Scene<'_>) -> Told {
-    between(scene, PROVIDERS)
-}
-
-fn leaked_though_marked(scene: &Scene<'_>) -> Told {
-    Told {
-        only_to_customer: Some(PROVIDERS[1]),
-        ..leaked(scene)
-    }
-}
-
-/// The customer of who marked it hands it on to nobody who is known to be more than a customer.
-fn marked_and_kept_below(scene: &Scene<'_>) -> Told {
-    let [provider, _] = PROVIDERS;
-    let told = told(scene, scene.prefix, scene.stranger, |own, _| {
-        let first = own.first().copied();
-        let hops = [scene.stranger, provider, scene.origin];
-        first.into_iter().chain(hops).collect()
-    });
-    Told {
-        only_to_customer: Some(provider),
-        ..told
-    }
-}
-
-/// The carrier has the route from one of two networks, that from the stranger, that from the other.
-fn between(scene: &Scene<'_>, [near, far]: [Asn; 2]) -> Told {
-    told(scene, scene.prefix, scene.stranger, |own, _| {
-        let first = own.first().copied();
-        let hops = [near, scene.stranger, far, scene.origin];
-        first.into_iter().chain(hops).collect()
-    })
-}
-
-fn new_upstream(scene: &Scene<'_>) -> Told {
-    let origin = scene.origin;
-    told(scene, scene.prefix, scene.stranger, |_, to| {
-        and(to, [origin])
-    })
-}
-
-fn blackholed(scene: &Scene<'_>) -> Told {
-    let host = part(scene.prefix, 32);
-    Told {
-        blackhole: true,
-        ..told(scene, host, scene.origin, |own, _| own.to_vec())
-    }
-}
-
-fn ipv4(octets: [u8; 4], length: u8) -> Prefix {
-    let address = IpAddr::V4(Ipv4Addr::from(octets));
-    // An IPv4 address has 32 bits, and no recipe asks for more.
-    Prefix::new(address, length.min(32)).unwrap_or_else(|_| unreachable!("32 bits at most"))
-}
-
-/// The last part of this length, so that it is not the address of the whole.
-fn part(prefix: Prefix, length: u8) -> Prefix {
-    let IpAddr::V4(address) = prefix.address() else {
-        return prefix;
-    };
-    let host = u32::MAX
-        .checked_shr(prefix.length().into())
-        .unwrap_or_default();
-    let mask = u32::MAX
-        .checked_shl(u32::from(32 - length.min(32)))
-        .unwrap_or_default();
-    let last = (address.to_bits() | host) & mask;
-    ipv4(last.to_be_bytes(), length)
-}
+/// Every recipe of routes that go and come back, or come again.
+pub const CHURNS: [Churn; 5] = [
+    Churn {
+        name: "mass-withdrawal",
+        is_conflict: true,
+        also: &["visibility-loss"],
+        what: What::HoldingsGone {
+            least: 12,
+            is_most: true,
+        },
+    },
+    Churn {
+        name: "peer-health",
+        is_conflict: true,
+        also: &[],
+        what: What::TableAgain,
+    },
+    Churn {
+        name: "visibility-loss",
+        is_conflict: true,
+        also: &[],
+        what: What::PrefixGone {
+            spread_us: 30 * SECOND_US,
+            away_us: 720 * SECOND_US,
+        },
+    },
+    Churn {
+        name: "brief-loss",
+        is_conflict: false,
+        also: &[],
+        what: What::PrefixGone {
+            spread_us: 5 * SECOND_US,
+            away_us: 10 * SECOND_US,
+        },
+    },
+    Churn {
+        name: "few-prefixes-gone",
+        is_conflict: false,
+        also: &["visibility-loss"],
+        what: What::HoldingsGone {
+            least: 10,
+            is_most: false,
+        },
+    },
+];
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
-
     use super::*;
-
-    fn asns(numbers: &[u32]) -> Vec<Asn> {
-        numbers.iter().copied().map(Asn).collect()
-    }
-
-    #[rstest]
-    #[case("moas", "198.18.0.0/16", 64_510, "64501 64505 64510")]
-    #[case("sub-prefix", "198.18.128.0/17", 64_510, "64501 64505 64510")]
-    #[case("super-prefix", "198.18.0.0/15", 64_510, "64501 64505 64510")]
-    #[case("flap", "198.18.0.0/16", 64_500, "64501 64502 64500")]
-    #[case("bogon-prefix", "10.0.7.0/24", 64_510, "64501 64505 64510")]
-    #[case("bogon-asn", "198.18.0.0/16", 64_700, "64501 64502 64700 64500")]
-    #[case("path-loop", "198.18.0.0/16", 64_500, "64501 64502 64500 64510 64500")]
-    #[case(
-        "default-or-too-specific",
-        "198.18.255.192/26",
-        64_500,
-        "64501 64502 64500"
-    )]
-    #[case(
-        "tier1-sandwich",
-        "198.18.0.0/16",
-        64_510,
-        "64501 3356 64510 1299 64500"
-    )]
-    #[case("customer-part", "198.18.128.0/17", 64_510, "64501 64502 64500 64510")]
-    #[case("new-upstream", "198.18.0.0/16", 64_510, "64501 64505 64510 64500")]
-    #[case("otc-leak", "198.18.0.0/16", 64_510, "64501 6939 64510 9002 64500")]
-    #[case(
-        "marked-and-kept-below",
-        "198.18.0.0/16",
-        64_510,
-        "64501 64510 6939 64500"
-    )]
-    #[case("blackhole", "198.18.255.255/32", 64_500, "64501 64502 64500")]
-    fn a_recipe_says_who_announces_what_on_which_path(
-        #[case] name: &str,
-        #[case] prefix: &str,
-        #[case] suspect: u32,
-        #[case] path: &str,
-    ) {
-        let (own, to_stranger) = (
-            asns(&[64_501, 64_502, 64_500]),
-            asns(&[64_501, 64_505, 64_510]),
-        );
-        let scene = Scene {
-            story: 7,
-            prefix: "198.18.0.0/16".parse().unwrap(),
-            origin: Asn(64_500),
-            stranger: Asn(64_510),
-            carriers: vec![(&own, &to_stranger)],
-        };
-        let recipe = ALL.iter().find(|recipe| recipe.name == name).unwrap();
-        let told = (recipe.tell)(&scene);
-        assert_eq!(told.prefix, prefix.parse().unwrap());
-        assert_eq!(told.suspect, Asn(suspect));
-        assert_eq!(told.paths, [path.parse().unwrap()]);
-    }
 
     #[test]
     fn every_planted_type_has_a_base_severity_and_a_recipe() {
-        let conflicts = ALL.iter().filter(|recipe| recipe.is_conflict);
-        let names: Vec<_> = conflicts.map(|recipe| recipe.name).collect();
+        let of_routes = ALL.iter().map(|recipe| (recipe.is_conflict, recipe.name));
+        let of_churn = CHURNS.iter().map(|churn| (churn.is_conflict, churn.name));
+        let conflicts = of_routes.chain(of_churn).filter(|(is, _)| *is);
+        let mut names: Vec<_> = conflicts.map(|(_, name)| name).collect();
+        names.sort_unstable();
         assert_eq!(names, crate::label::TYPES.map(|(name, _)| name));
     }
 }

@@ -13,7 +13,7 @@ pub struct Incident {
     /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The announced prefix; null where it is about no single one, and then about no story.
+    /// The prefix that it is about; `null` = no single one.
     pub prefix: Option<String>,
     /// Who may be at fault.
     pub suspect_asn: Option<u32>,
@@ -32,8 +32,8 @@ pub struct Incident {
 pub struct Row {
     /// Stories told.
     pub told: u32,
-    /// Of conflicts: found with their type, prefix and suspect, at the base severity or above. Of benign twins:
-    /// found to be harmless.
+    /// Of conflicts: found with their type, prefix and suspect, at the base severity or above; what is about no single
+    /// prefix, at its time. Of benign twins: found to be harmless.
     pub right: u32,
     /// Of those found, suspected within a second of stream time.
     pub at_once: u32,
@@ -48,44 +48,42 @@ pub struct Row {
 pub struct Report {
     /// By recipe.
     pub rows: BTreeMap<String, Row>,
-    /// Confirmed incidents of base severity or above on prefixes that no story is about, by type. Groups have none: what
-    /// they consist of counts.
+    /// Confirmed incidents of base severity or above that no story is about, by type.
     pub beside: BTreeMap<String, u32>,
 }
 
 /// Late by so much is at once.
 const AT_ONCE_US: i64 = 1_000_000;
 
+/// What is about no single prefix belongs to a story of its suspect that ended so short a time before.
+const AFTERWARDS_US: i64 = 60_000_000;
+
 /// Compares. Types that are never planted are not counted beside.
 #[must_use]
 pub fn score(labels: &[Label], incidents: &[Incident]) -> Report {
-    let mut on: BTreeMap<&str, Vec<&Incident>> = BTreeMap::new();
+    let mut on: BTreeMap<Option<&str>, Vec<&Incident>> = BTreeMap::new();
     for incident in incidents {
-        if let Some(prefix) = &incident.prefix {
-            on.entry(prefix).or_default().push(incident);
-        }
+        on.entry(incident.prefix.as_deref())
+            .or_default()
+            .push(incident);
     }
     let mut report = Report::default();
     for label in labels {
-        let found = on.get(label.prefix.as_str()).map_or(&[][..], Vec::as_slice);
+        let found = on.get(&label.prefix.as_deref()).into_iter().flatten();
+        let found: Vec<&Incident> = found
+            .copied()
+            .filter(|incident| label.prefix.is_some() || is_of(label, incident))
+            .collect();
         let row = report.rows.entry(label.recipe.clone()).or_default();
         row.told += 1;
         match &label.expected {
-            Some(kind) => conflict(row, label, kind, found),
-            None => benign(row, found),
+            Some(kind) => conflict(row, label, kind, &found),
+            None => benign(row, &found),
         }
     }
-    let stories = labels.iter().map(|label| (label.prefix.as_str(), label));
-    let told: BTreeMap<&str, &Label> = stories.collect();
-    let is_told = |prefix: &str, incident: &Incident| {
-        told.get(prefix).is_some_and(|label| {
-            let mut kinds = label.expected.iter().chain(&label.also);
-            kinds.any(|kind| *kind == incident.kind)
-        })
-    };
+    let told = Told::of(labels);
     let beside = incidents.iter().filter(|incident| {
-        let prefix = incident.prefix.as_deref();
-        prefix.is_some_and(|prefix| !is_told(prefix, incident))
+        !told.holds(incident)
             && incident.confirmed_at.is_some()
             && base_severity(&incident.kind).is_some_and(|base| incident.severity >= base)
     });
@@ -93,6 +91,52 @@ pub fn score(labels: &[Label], incidents: &[Incident]) -> Report {
         *report.beside.entry(incident.kind.clone()).or_default() += 1;
     }
     report
+}
+
+/// True when an incident that is about no single prefix has the suspect and the time of a story that is about none.
+fn is_of(label: &Label, incident: &Incident) -> bool {
+    let during = label.begins_us..=label.ends_us + AFTERWARDS_US;
+    let suspected = incident.suspected_at.as_deref().and_then(parse_rfc3339);
+    incident.suspect_asn == Some(label.suspect) && suspected.is_some_and(|at| during.contains(&at))
+}
+
+/// Which incidents the stories explain.
+#[derive(Default)]
+struct Told<'a> {
+    by_prefix: BTreeMap<&'a str, Vec<&'a str>>,
+    by_suspect: BTreeMap<u32, Vec<&'a Label>>,
+}
+
+impl<'a> Told<'a> {
+    fn of(labels: &'a [Label]) -> Self {
+        let mut told = Self::default();
+        for label in labels {
+            let also = || label.also.iter().map(String::as_str);
+            if let Some(prefix) = &label.prefix {
+                let kinds = told.by_prefix.entry(prefix).or_default();
+                kinds.extend(label.expected.as_deref().into_iter().chain(also()));
+            } else {
+                let of = told.by_suspect.entry(label.suspect).or_default();
+                of.push(label);
+            }
+            for prefix in &label.prefixes {
+                told.by_prefix.entry(prefix).or_default().extend(also());
+            }
+        }
+        told
+    }
+
+    fn holds(&self, incident: &Incident) -> bool {
+        let kind = incident.kind.as_str();
+        if let Some(prefix) = incident.prefix.as_deref() {
+            let kinds = self.by_prefix.get(prefix);
+            return kinds.is_some_and(|kinds| kinds.contains(&kind));
+        }
+        let suspect = incident.suspect_asn;
+        let labels = suspect.and_then(|suspect| self.by_suspect.get(&suspect));
+        let mut labels = labels.into_iter().flatten();
+        labels.any(|label| label.expected.as_deref() == Some(kind) && is_of(label, incident))
+    }
 }
 
 fn conflict(row: &mut Row, label: &Label, kind: &str, found: &[&Incident]) {
@@ -184,7 +228,8 @@ mod tests {
             story: 1,
             recipe: "rpki-invalid".to_owned(),
             expected: Some("rpki-invalid".to_owned()),
-            prefix: "240.0.0.0/16".to_owned(),
+            prefix: Some("240.0.0.0/16".to_owned()),
+            prefixes: Vec::new(),
             suspect: 64_510,
             also: vec!["moas".to_owned()],
             begins_us: 10 * SECOND_US,
@@ -199,7 +244,7 @@ mod tests {
     fn found(kind: &str, suspect: u32, suspected_us: i64, ended_us: Option<i64>) -> Incident {
         Incident {
             kind: kind.to_owned(),
-            prefix: Some(label().prefix),
+            prefix: label().prefix,
             suspect_asn: Some(suspect),
             severity: Severity::Critical,
             suspected_at: Some(rfc3339(suspected_us)),
@@ -248,7 +293,6 @@ mod tests {
     #[case::not_confirmed(|it: &mut Incident| it.confirmed_at = None, 0)]
     #[case::milder_than_its_type(|it: &mut Incident| it.severity = Severity::High, 0)]
     #[case::on_a_prefix_of_no_story(|it: &mut Incident| it.prefix = Some("240.1.0.0/16".to_owned()), 1)]
-    #[case::a_group(|it: &mut Incident| it.prefix = None, 0)]
     fn only_what_people_are_told_of_is_beside(
         #[case] change: fn(&mut Incident),
         #[case] beside: u32,
@@ -257,5 +301,90 @@ mod tests {
         change(&mut incident);
         let report = score(&[label()], &[incident]);
         assert_eq!(report.beside.values().sum::<u32>(), beside);
+    }
+
+    /// A network that lost two prefixes.
+    fn of_no_prefix() -> Label {
+        Label {
+            recipe: "mass-withdrawal".to_owned(),
+            expected: Some("mass-withdrawal".to_owned()),
+            prefix: None,
+            prefixes: vec!["240.2.0.0/16".to_owned(), "240.3.0.0/16".to_owned()],
+            also: vec!["visibility-loss".to_owned()],
+            ..label()
+        }
+    }
+
+    #[rstest]
+    #[case::in_time("mass-withdrawal", 64_510, None, 20, [1, 0])]
+    #[case::a_minute_after_it("mass-withdrawal", 64_510, None, 170, [1, 0])]
+    #[case::another_time("mass-withdrawal", 64_510, None, 171, [0, 1])]
+    #[case::before_it("mass-withdrawal", 64_510, None, 9, [0, 1])]
+    #[case::another_suspect("mass-withdrawal", 64_511, None, 20, [0, 1])]
+    #[case::another_type("peer-health", 64_510, None, 20, [0, 1])]
+    #[case::on_a_prefix("mass-withdrawal", 64_510, Some("240.2.0.0/16"), 20, [0, 1])]
+    #[case::rightly_found_beside("visibility-loss", 64_510, Some("240.2.0.0/16"), 20, [0, 0])]
+    #[case::beside_on_no_prefix_of_it("visibility-loss", 64_510, Some("240.4.0.0/16"), 20, [0, 1])]
+    fn what_is_about_no_prefix_counts_by_its_suspect_and_its_time(
+        #[case] kind: &str,
+        #[case] suspect: u32,
+        #[case] prefix: Option<&str>,
+        #[case] suspected_s: i64,
+        #[case] counts: [u32; 2],
+    ) {
+        let incident = Incident {
+            prefix: prefix.map(str::to_owned),
+            ..found(kind, suspect, suspected_s * SECOND_US, None)
+        };
+        let report = score(&[of_no_prefix()], &[incident]);
+        let right = report.rows["mass-withdrawal"].right;
+        assert_eq!([right, report.beside.values().sum()], counts);
+    }
+
+    #[rstest]
+    #[case::of_another(64_511, 20, 1)]
+    #[case::at_another_time(64_510, 200, 1)]
+    #[case::of_its_suspect(64_510, 20, 0)]
+    fn a_harmless_story_of_no_prefix_is_not_taken_for_a_conflict(
+        #[case] suspect: u32,
+        #[case] suspected_s: i64,
+        #[case] right: u32,
+    ) {
+        let label = Label {
+            recipe: "few-prefixes-gone".to_owned(),
+            expected: None,
+            ..of_no_prefix()
+        };
+        let incident = Incident {
+            prefix: None,
+            ..found("mass-withdrawal", suspect, suspected_s * SECOND_US, None)
+        };
+        let report = score(&[label], &[incident]);
+        assert_eq!(report.rows["few-prefixes-gone"].right, right);
+        // Nobody planted it, so it is beside in any case.
+        assert_eq!(report.beside["mass-withdrawal"], 1);
+    }
+
+    #[rstest]
+    #[case(r#""prefix":null,"members":["240.0.0.0/16"],"member_count":8,"#, None)]
+    #[case("", None)]
+    #[case(r#""prefix":"240.0.0.0/16","#, Some("240.0.0.0/16"))]
+    fn incidents_of_no_prefix_are_read(#[case] prefix: &str, #[case] read: Option<&str>) {
+        let text = format!(
+            r#"{{"type":"mass-withdrawal",{prefix}"suspect_asn":64510,"severity":"critical"}}"#
+        );
+        let incident: Incident = serde_json::from_str(&text).unwrap();
+        assert_eq!(incident.prefix.as_deref(), read);
+        assert_eq!(incident.suspected_at, None);
+    }
+
+    #[rstest]
+    #[case(label())]
+    #[case(of_no_prefix())]
+    fn labels_are_read_as_they_were_written(#[case] label: Label) {
+        let text = serde_json::to_string(&label).unwrap();
+        assert_eq!(text.contains(r#""prefix":null"#), label.prefix.is_none());
+        assert_eq!(text.contains("prefixes"), label.prefix.is_none());
+        assert_eq!(serde_json::from_str::<Label>(&text).unwrap(), label);
     }
 }

@@ -167,6 +167,42 @@ impl AsPath {
         }
     }
 
+    /// The parts that have an order, confederations left out.
+    pub fn sequences(&self) -> impl DoubleEndedIterator<Item = &[Asn]> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Sequence(asns) => Some(asns.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// Networks that stand side by side, the nearer one first. Prepends are no neighbours, members of sets neither.
+    pub fn links(&self) -> impl Iterator<Item = [Asn; 2]> {
+        let pairs = self.sequences().flat_map(|hops| hops.windows(2));
+        let pairs = pairs.filter_map(|pair| <[Asn; 2]>::try_from(pair).ok());
+        pairs.filter(|[near, far]| near != far)
+    }
+
+    /// The ASN that comes back after another one, nearest to the origin. Prepending is no loop; members of sets have no
+    /// order and are left out.
+    #[must_use]
+    pub fn looping(&self) -> Option<Asn> {
+        let mut found = None;
+        let mut sequence = self.sequences().flatten().copied();
+        let mut last = sequence.next()?;
+        let mut seen: SmallVec<[Asn; 16]> = smallvec::smallvec![last];
+        for asn in sequence {
+            if asn != last {
+                if seen.contains(&asn) {
+                    found = Some(asn);
+                } else {
+                    seen.push(asn);
+                }
+            }
+            last = asn;
+        }
+        found
+    }
+
     /// Length for comparing routes: a set counts 1 (RFC 4271, 9.1.2.2 a), confederations count
     /// nothing (RFC 5065, 5.3); prepends count each.
     #[must_use]

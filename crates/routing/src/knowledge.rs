@@ -6,7 +6,7 @@ use crate::{
     aspa::{AspaError, Aspas},
     bogons::{Bogons, BogonsError},
     delegated::DelegatedError,
-    lists::{AsnList, ListError, PrefixList},
+    lists::{AsnList, LinkList, ListError, PrefixList},
     organisations::{Organisations, OrganisationsError},
     relations::{Relations, RelationsError},
     relying_party,
@@ -33,6 +33,8 @@ pub enum Kind {
     RouteServers,
     /// Prefixes and ASNs that have no place in the global table.
     Bogons,
+    /// Who was seen beside whom on paths, over a long time.
+    Links,
 }
 
 /// A content that was read. Cheap to clone.
@@ -54,6 +56,8 @@ pub enum Content {
     RouteServers(Arc<AsnList>),
     /// As [`Kind::Bogons`].
     Bogons(Arc<Bogons>),
+    /// As [`Kind::Links`].
+    Links(Arc<LinkList>),
 }
 
 /// Bytes that are no content of their kind: what is wrong, and where.
@@ -87,7 +91,7 @@ pub enum ContentError {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Vrps,
         Self::Aspas,
         Self::Relations,
@@ -96,6 +100,7 @@ impl Kind {
         Self::Dps,
         Self::RouteServers,
         Self::Bogons,
+        Self::Links,
     ];
 
     /// Its name in the log, among objects and in metrics.
@@ -110,6 +115,7 @@ impl Kind {
             Self::Dps => "dps",
             Self::RouteServers => "route-servers",
             Self::Bogons => "bogons",
+            Self::Links => "links",
         }
     }
 
@@ -136,6 +142,7 @@ impl Kind {
                 let bogons = Some(Bogons::parse(content)?).filter(|list| !list.is_empty());
                 Content::Bogons(Arc::new(bogons.ok_or(ContentError::NoBogons)?))
             }
+            Self::Links => Content::Links(Arc::new(LinkList::parse(content)?)),
         })
     }
 
@@ -150,7 +157,8 @@ impl Kind {
             | Self::Organisations
             | Self::Anycast
             | Self::Dps
-            | Self::RouteServers => None,
+            | Self::RouteServers
+            | Self::Links => None,
         }
     }
 }
@@ -168,6 +176,7 @@ impl Content {
             Self::Dps(_) => Kind::Dps,
             Self::RouteServers(_) => Kind::RouteServers,
             Self::Bogons(_) => Kind::Bogons,
+            Self::Links(_) => Kind::Links,
         }
     }
 
@@ -182,6 +191,7 @@ impl Content {
             Self::Anycast(of) => of.prefixes().len(),
             Self::Dps(of) | Self::RouteServers(of) => of.ranges().len(),
             Self::Bogons(of) => of.len(),
+            Self::Links(of) => of.len(),
         }
     }
 

@@ -1,11 +1,13 @@
-//! Lists that people keep: of prefixes (what is announced from many places at once), and of networks (who scrubs the
-//! traffic of others, which ASNs are route servers of exchange points).
+//! Lists that people keep: of prefixes (what is announced from many places at once), of networks (who scrubs the
+//! traffic of others, which ASNs are route servers of exchange points), and of links (who was seen beside whom).
 //!
 //! Text form: one entry per line; `#` begins a comment, empty lines are passed over. Of prefixes an entry is
 //! `address/length`, IPv4 or IPv6, host bits cleared; of networks an AS number (`AS` may stand before it) or a range of
-//! them (`64496-64511`).
+//! them (`64496-64511`); of links two AS numbers in any order (`64496|64497`).
 
 use std::ops::RangeInclusive;
+
+use rustc_hash::FxHashSet;
 
 use crate::{Asn, Prefix};
 
@@ -16,6 +18,7 @@ pub const MAX_ENTRIES: usize = 1 << 20;
 const SHORTEST: u8 = 8;
 
 const A_PREFIX: &str = "a prefix, `address/length`, of 8 bits or more";
+const A_LINK: &str = "two AS numbers, `64496|64497`";
 const A_NETWORK: &str = "an AS number, or a range like `64496-64511`";
 
 /// Text that is no list.
@@ -139,6 +142,60 @@ impl AsnList {
     }
 }
 
+/// Pairs of networks that stood side by side on paths. Immutable.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkList {
+    // The lesser number first.
+    links: FxHashSet<(Asn, Asn)>,
+}
+
+impl FromIterator<(Asn, Asn)> for LinkList {
+    fn from_iter<I: IntoIterator<Item = (Asn, Asn)>>(all: I) -> Self {
+        let sorted = |(one, other): (Asn, Asn)| (one.min(other), one.max(other));
+        let links = all.into_iter().map(sorted).collect();
+        Self { links }
+    }
+}
+
+impl LinkList {
+    /// Reads a list.
+    ///
+    /// # Errors
+    /// When a line is not two AS numbers: nothing is read then.
+    pub fn parse(text: &[u8]) -> Result<Self, ListError> {
+        read(text, A_LINK, |entry| {
+            let (one, other) = entry.split_once('|')?;
+            Some((one.trim().parse().ok()?, other.trim().parse().ok()?))
+        })
+    }
+
+    /// True when the two were seen side by side.
+    #[must_use]
+    pub fn contains(&self, one: Asn, other: Asn) -> bool {
+        self.links.contains(&(one.min(other), one.max(other)))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Each link, the lesser number first, in order.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<(Asn, Asn)> {
+        let mut links: Vec<_> = self.links.iter().copied().collect();
+        links.sort_unstable();
+        links
+    }
+}
+
 /// Reads `64496`, `AS64496` or `64496-64511`; `None` = it is neither, or runs backwards.
 pub(crate) fn asn_range(text: &str) -> Option<RangeInclusive<u32>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
@@ -251,6 +308,18 @@ mod tests {
     fn what_is_no_list_of_networks_is_refused_and_named(#[case] text: &[u8], #[case] why: &str) {
         let error = AsnList::parse(text).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
+    }
+
+    #[test]
+    fn a_link_is_listed_in_any_order() {
+        let list = LinkList::parse(b"64497|64496 # seen\n AS64498 | 64496\n64496|64497\n").unwrap();
+        assert_eq!(list.len(), 2);
+        assert!(list.contains(Asn(64_496), Asn(64_497)) && list.contains(Asn(64_496), Asn(64_498)));
+        assert!(!list.contains(Asn(64_497), Asn(64_498)));
+        for text in ["64496", "64496|", "64496|64497|0", "64496 64497"] {
+            let error = LinkList::parse(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("expected two AS numbers"), "{error}");
+        }
     }
 
     #[test]

@@ -57,6 +57,7 @@ pub enum RelationsError {
 pub struct Relations {
     // What the greater one is to the lesser; `None` where the list contradicts itself.
     of_pair: FxHashMap<(Asn, Asn), Option<Relation>>,
+    customers: FxHashMap<Asn, u32>,
 }
 
 impl Relations {
@@ -80,7 +81,25 @@ impl Relations {
         if relations.is_empty() {
             return Err(RelationsError::Empty);
         }
+        relations.count_customers();
         Ok(relations)
+    }
+
+    fn count_customers(&mut self) {
+        for ((asn, neighbour), relation) in &self.of_pair {
+            let seller = match relation {
+                Some(Relation::Customer) => *asn,
+                Some(Relation::Provider) => *neighbour,
+                _ => continue,
+            };
+            *self.customers.entry(seller).or_default() += 1;
+        }
+    }
+
+    /// How many networks buy transit from this one.
+    #[must_use]
+    pub fn customers(&self, asn: Asn) -> u32 {
+        self.customers.get(&asn).copied().unwrap_or_default()
     }
 
     /// `relation` is what `right` is to `left`.

@@ -2,12 +2,16 @@
 //!
 //! Reads `bgp-updates` (group `weir-conflict-detector`), one task per partition. Writes
 //! `bgp-conflicts`, at once, and nothing else on that path. Its memory is a checkpoint in a folder
-//! (`checkpoint.rs`). An incident writer in the same service (`store.rs`, group
+//! (`checkpoint.rs`). What only who sees all partitions can judge it tells a second stage by `bgp-signals`
+//! (`correlator.rs`, group `weir-conflict-correlator`), which writes `bgp-conflicts` too and remembers in one redb
+//! file per partition. An incident writer in the same service (`store.rs`, group
 //! `weir-incident-writer`) moves `bgp-conflicts` to the record store. How updates become incidents
 //! is `weir_conflicts`; what happens in which order around it is `task.rs`.
 
 mod checkpoint;
 mod config;
+mod correlator;
+mod emission;
 mod latency;
 mod library;
 pub mod process;
@@ -21,6 +25,7 @@ pub mod updates;
 
 pub use checkpoint::{CheckpointError, greatest_topic_epoch};
 pub use config::{Config, ConfigError};
+pub use correlator::GROUP as CORRELATOR_GROUP;
 pub use latency::{Latency, Percentiles};
 pub use restore::RestoreError;
 pub use run::{Parts, Running, StartError, start};

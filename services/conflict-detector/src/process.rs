@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 use weir_eventlog::{EventLog, LogConfig, schema};
-use weir_events::topics::{BGP_CONFLICTS, BGP_UPDATES};
+use weir_events::topics::{BGP_CONFLICTS, BGP_SIGNALS, BGP_UPDATES};
 use weir_lifecycle::{
     NotStarted, Part, causes,
     config::Layers,
@@ -78,7 +78,7 @@ impl Service for Process {
 
     fn start(&self, site: &Site) -> Result<Running, NotStarted> {
         let Self(tables) = self;
-        let topics = [BGP_UPDATES, BGP_CONFLICTS];
+        let topics = [BGP_UPDATES, BGP_SIGNALS, BGP_CONFLICTS];
         let log = EventLog::open(&tables.kafka, &tables.schema_registry, &topics)
             .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;
         let records = tables.record_store.or_in(&site.stream.data);

@@ -1,4 +1,4 @@
-//! Starts the instances of the detector and the incident writer, and stops them in order.
+//! Starts the instances of both stages of the detector and the incident writer, and stops them in order.
 
 use std::{
     path::PathBuf,
@@ -13,14 +13,14 @@ use weir_eventlog::{
     DeadLetters, EventLog, LogError, Publisher, PublisherOptions, Subscriber, Ticket,
     status::{Reporter, StatusBoard},
 };
-use weir_events::topics::BGP_UPDATES;
+use weir_events::topics::{BGP_SIGNALS, BGP_UPDATES};
 use weir_lifecycle::{Health, Outlet};
 use weir_objects::Objects;
 use weir_record_store::BlockingRecordStore;
 use weir_routing::Bogons;
 
 use crate::{
-    Config, ConfigError, Latency,
+    Config, ConfigError, Latency, correlator,
     library::Library,
     store,
     task::{self, GROUP, Shared},
@@ -71,31 +71,31 @@ pub enum StartError {
 /// A running detector with its incident writer.
 pub struct Running {
     instances: Vec<Subscriber>,
-    /// The publisher of each instance, and its first record.
+    /// The instances of the second stage.
+    correlators: Vec<Subscriber>,
+    /// The publishers of the instances, and the first record of each.
     connecting: Vec<(Publisher, Ticket)>,
     writer: Subscriber,
     /// Absent when no update is kept.
     updates: Option<Subscriber>,
-    board: StatusBoard,
+    /// Of the first stage, and of the second.
+    boards: [StatusBoard; 2],
     latency: Latency,
-    reading: Arc<AtomicU32>,
-    _reporter: Reporter,
+    /// Tasks of each stage that read.
+    reading: [Arc<AtomicU32>; 2],
+    _reporters: [Reporter; 2],
 }
 
-/// Starts `config.instances` members of the group, and the incident writer.
+/// Starts `config.instances` members of the group of each stage, and the incident writer.
 ///
 /// # Errors
 /// When a setting is unusable or the log does not answer.
 pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let bogons = config.bogons(parts.bogons)?;
-    let board = StatusBoard::new(
-        "conflict-detector",
-        &parts.instance,
-        &parts.stream,
-        parts.synthetic,
-    );
+    let board = |stage| StatusBoard::new(stage, &parts.instance, &parts.stream, parts.synthetic);
+    let boards = [board("conflict-detector"), board("conflict-correlator")];
     let latency = Latency::new()?;
-    let reading = Arc::default();
+    let reading: [Arc<AtomicU32>; 2] = Default::default();
     let library = Library::at(parts.knowledge, &parts.stream, &parts.checkpoints);
     let plain = Publisher::connect(&parts.log, PublisherOptions::default())?;
     let keeps = config.updates.choice(parts.records.store().is_server())?;
@@ -106,6 +106,30 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let outlet = Outlet::new("record-store", parts.health.register("record-store"));
     let writer = store::start(&parts.log, parts.records, plain.clone(), outlet)?;
     let mut connecting = Vec::new();
+    let copies = parts.copies.map(|all| all.of_stream(&parts.stream));
+    let publisher = Publisher::connect(&parts.log, PublisherOptions::default())?;
+    connecting.push((publisher.clone(), boards[1].publish(&publisher)?));
+    let outlets = correlator::Outlets {
+        config: config.clone(),
+        checkpoints: parts.checkpoints.clone(),
+        copies: copies.clone(),
+        log: parts.log.clone(),
+        dead_letters: DeadLetters::new(publisher.clone(), "conflict-detector"),
+        publisher,
+        board: boards[1].clone(),
+        reading: Arc::clone(&reading[1]),
+    };
+    let correlators = (0..config.instances.max(1))
+        .map(|_| {
+            let outlets = outlets.clone();
+            Subscriber::start(
+                &parts.log,
+                correlator::GROUP,
+                BGP_SIGNALS,
+                move |assignment| correlator::run(assignment, &outlets),
+            )
+        })
+        .collect::<Result<_, LogError>>()?;
     let instances = (0..config.instances.max(1))
         .map(|_| {
             let delivered = latency.clone();
@@ -116,21 +140,18 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
                     on_delivery: Some(Arc::new(move |received| delivered.delivered(received))),
                 },
             )?;
-            connecting.push((publisher.clone(), board.publish(&publisher)?));
+            connecting.push((publisher.clone(), boards[0].publish(&publisher)?));
             let shared = Shared {
                 config: config.clone(),
                 bogons: bogons.clone(),
                 library: library.clone(),
                 checkpoints: parts.checkpoints.clone(),
-                copies: parts
-                    .copies
-                    .as_ref()
-                    .map(|all| all.of_stream(&parts.stream)),
+                copies: copies.clone(),
                 log: parts.log.clone(),
                 publisher,
                 dead_letters: DeadLetters::new(plain.clone(), "conflict-detector"),
-                board: board.clone(),
-                reading: Arc::clone(&reading),
+                board: boards[0].clone(),
+                reading: Arc::clone(&reading[0]),
             };
             Subscriber::start(&parts.log, GROUP, BGP_UPDATES, move |assignment| {
                 task::run(assignment, &shared)
@@ -139,18 +160,19 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
         .collect::<Result<_, LogError>>()?;
     Ok(Running {
         instances,
+        correlators,
         connecting,
         writer,
         updates,
-        _reporter: board.report(&parts.log)?,
-        board,
+        _reporters: [boards[0].report(&parts.log)?, boards[1].report(&parts.log)?],
+        boards,
         latency,
         reading,
     })
 }
 
 impl Running {
-    /// Finishes the batch in hand, publishes a checkpoint, then lets the writers finish; all of it
+    /// Finishes the batch in hand, publishes a checkpoint, then lets the second stage and the writers finish; all of it
     /// within `deadline`.
     ///
     /// # Errors
@@ -159,7 +181,8 @@ impl Running {
         let until = Instant::now() + deadline;
         let mut outcome = Ok(());
         let writers = self.updates.into_iter().chain([self.writer]);
-        for subscriber in self.instances.into_iter().chain(writers) {
+        let stages = self.instances.into_iter().chain(self.correlators);
+        for subscriber in stages.chain(writers) {
             let stopped = subscriber.stop(until.saturating_duration_since(Instant::now()));
             outcome = outcome.and(stopped);
         }
@@ -169,14 +192,22 @@ impl Running {
     /// What the detector knows of itself.
     #[must_use]
     pub fn status(&self) -> &StatusBoard {
-        &self.board
+        &self.boards[0]
     }
 
-    /// True once every partition has a task that stands where its checkpoint left it and reads, and
+    /// Board of the second stage, over `bgp-signals`, named `conflict-correlator`.
+    #[must_use]
+    pub fn correlator_status(&self) -> &StatusBoard {
+        &self.boards[1]
+    }
+
+    /// True once every partition, of either stage, has a task that stands where its checkpoint left it and reads, and
     /// what it finds can leave: what is written from now on is judged at once.
     #[must_use]
     pub fn is_reading(&self) -> bool {
-        self.reading.load(Ordering::Relaxed) >= BGP_UPDATES.partitions
+        let wanted = [BGP_UPDATES.partitions, BGP_SIGNALS.partitions];
+        let mut stages = self.reading.iter().zip(wanted);
+        stages.all(|(reading, wanted)| reading.load(Ordering::Relaxed) >= wanted)
             && self
                 .connecting
                 .iter()
@@ -192,20 +223,18 @@ impl Running {
     /// The first failure of a task.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        self.instances
-            .iter()
-            .chain([&self.writer])
-            .chain(&self.updates)
-            .find_map(Subscriber::failure)
+        self.subscribers().find_map(Subscriber::failure)
     }
 
     /// Why nothing is read for now.
     #[must_use]
     pub fn waiting(&self) -> Option<String> {
-        self.instances
-            .iter()
-            .chain([&self.writer])
-            .chain(&self.updates)
-            .find_map(Subscriber::waiting)
+        self.subscribers().find_map(Subscriber::waiting)
+    }
+
+    /// In the order of the flow.
+    fn subscribers(&self) -> impl Iterator<Item = &Subscriber> {
+        let stages = self.instances.iter().chain(&self.correlators);
+        stages.chain([&self.writer]).chain(&self.updates)
     }
 }

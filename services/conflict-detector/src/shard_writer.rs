@@ -3,7 +3,7 @@
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use weir_conflicts::snapshot::{BlockSnapshot, ControlSnapshot};
+use weir_conflicts::snapshot::{BlockSnapshot, ControlSnapshot, LinksSnapshot};
 use weir_eventlog::EventLog;
 use weir_lifecycle::crash_point;
 
@@ -16,6 +16,8 @@ const QUEUE: usize = 4;
 pub(crate) enum Work {
     /// The control shard, copied at P0.
     Control(Box<ControlSnapshot>),
+    /// Pages of links, copied at P0 too.
+    Links(Vec<LinksSnapshot>, i64),
     /// A block, copied at its own position.
     Block(Box<BlockSnapshot>, i64),
     /// All shards are written and every effect below is acknowledged.
@@ -26,8 +28,8 @@ pub(crate) enum Work {
 pub(crate) enum Written {
     /// The control shard is on disk.
     Control(FileEntry),
-    /// A block is on disk.
-    Block(BlockEntry),
+    /// A block, or pages of links that were copied together, are on disk.
+    Blocks(Vec<BlockEntry>),
     /// The manifest is published: its P0 may be committed. With the size of all that it names, bytes.
     Manifest(Box<Manifest>, u64),
 }
@@ -96,14 +98,23 @@ fn write(folder: &Folder, log: &EventLog, work: Work) -> Result<Written, Checkpo
             crash_point("checkpoint.control");
             Ok(Written::Control(file))
         }
+        Work::Links(pages, p0) => {
+            let entries = pages.iter().map(|page| {
+                Ok(BlockEntry {
+                    block: page.block().id(),
+                    pb: p0,
+                    file: folder.save_shard(&page.encode())?,
+                })
+            });
+            let entries = entries.collect::<Result<_, CheckpointError>>()?;
+            crash_point("checkpoint.links");
+            Ok(Written::Blocks(entries))
+        }
         Work::Block(snapshot, pb) => {
             let file = folder.save_shard(&snapshot.encode())?;
             crash_point("checkpoint.block");
-            Ok(Written::Block(BlockEntry {
-                block: snapshot.block().id(),
-                pb,
-                file,
-            }))
+            let block = snapshot.block().id();
+            Ok(Written::Blocks(vec![BlockEntry { block, pb, file }]))
         }
         Work::Manifest(manifest) => {
             crash_point("checkpoint.acknowledged");

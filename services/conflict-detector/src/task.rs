@@ -1,7 +1,7 @@
 //! One task: one partition of `bgp-updates`, one detector, one plain thread.
 //!
-//! Restore, then for ever: a batch in, its transitions out, one pause of the checkpoint
-//! (docs/detector.md 6, 13, 16-19). Bad records become dead letters and never stop the task.
+//! Restore, then for ever: a batch in, its transitions and signals out, one pause of the checkpoint
+//! (docs/detector.md 6, 13, 16-20). Bad records become dead letters and never stop the task.
 
 use std::{
     sync::{
@@ -12,14 +12,14 @@ use std::{
 };
 
 use prost::Message;
-use weir_conflicts::{Detector, Incident, Transition, incident::Change, wire};
+use weir_conflicts::{Detector, Record, Transition, wire};
 use weir_eventlog::{
     Assignment, Batch, DeadLetters, EventLog, Next, Publisher, RecordRef, TaskError,
     status::StatusBoard,
 };
 use weir_events::{
     position::TopicEpoch,
-    topics::{self, BGP_CONFLICTS, BGP_UPDATES},
+    topics::{BGP_SIGNALS, BGP_UPDATES},
     v1,
 };
 use weir_lifecycle::{
@@ -32,6 +32,7 @@ use weir_routing::Bogons;
 use crate::{
     Config,
     checkpoint::{Copies, Folder, Remembered, Rolling, Standing},
+    emission,
     library::Library,
     restore::{bring, restore},
 };
@@ -128,6 +129,7 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
         reported: Instant::now(),
         transitions: Vec::new(),
         encoded: Vec::new(),
+        signals: metrics::counter!("weir_signals_total"),
     };
     loop {
         let next = assignment.next(shared.config.batch, WAIT)?;
@@ -169,6 +171,7 @@ struct Task<'a> {
     reported: Instant,
     transitions: Vec<Transition>,
     encoded: Vec<u8>,
+    signals: metrics::Counter,
 }
 
 impl Task<'_> {
@@ -222,12 +225,12 @@ impl Task<'_> {
                 let span = span.map(about);
                 self.detector
                     .apply(&checked, record.offset + 1, &mut self.transitions);
-                if self.transitions.is_empty() {
-                    return Ok(true);
+                if !self.transitions.is_empty() {
+                    // Incidents are rare: each is traced, if anybody collects.
+                    let span = span.or_else(|| trace::root("detector.publish").map(about));
+                    self.publish(received, span.as_ref())?;
                 }
-                // Incidents are rare: each is traced, if anybody collects.
-                let span = span.or_else(|| trace::root("detector.publish").map(about));
-                self.publish(received, span.as_ref())?;
+                self.tell(&checked, record.offset + 1)?;
             }
             Err(error) => self.set_aside(record, "invalid", &error.to_string())?,
         }
@@ -236,25 +239,26 @@ impl Task<'_> {
 
     /// Effects leave at once: no sync and no database before them (docs/detector.md 13).
     fn publish(&mut self, received: i64, span: Option<&Span>) -> Result<(), TaskError> {
-        let traceparent = span.map(Span::traceparent);
         for transition in self.transitions.drain(..) {
-            let Incident { kind, change, .. } = transition.incident;
-            if change == Change::Opened {
-                metrics::counter!("conflicts_total", "kind" => kind.name()).increment(1);
-            }
-            let incident = wire::incident(&transition, received);
-            self.encoded.clear();
-            incident.encode(&mut self.encoded)?;
-            let key = incident.id.as_bytes();
-            self.shared.publisher.publish_traced(
-                BGP_CONFLICTS.name,
-                topics::partition(&BGP_CONFLICTS, key),
-                key,
-                &self.encoded,
-                received,
-                traceparent.as_deref(),
-            )?;
+            let publisher = &self.shared.publisher;
+            emission::publish(publisher, &transition, received, received, span)?;
             crash_point("detector.published");
+        }
+        Ok(())
+    }
+
+    /// What `record`, before `next_offset`, means for the second stage, behind what it changed here. No part of any
+    /// latency: who waits for its incident waits for a second of stream time.
+    fn tell(&mut self, record: &Record, next_offset: i64) -> Result<(), TaskError> {
+        for telling in self.detector.tellings() {
+            let to = telling.to;
+            let signal = wire::telling(telling, self.partition, next_offset, record);
+            self.encoded.clear();
+            signal.encode(&mut self.encoded)?;
+            let (publisher, key) = (&self.shared.publisher, self.partition.to_string());
+            publisher.publish_encoded(BGP_SIGNALS.name, to, key.as_bytes(), &self.encoded, 0)?;
+            self.signals.increment(1);
+            crash_point("detector.signalled");
         }
         Ok(())
     }

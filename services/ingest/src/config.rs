@@ -72,6 +72,8 @@ pub struct Knowledge {
     pub dps: Option<PathBuf>,
     /// ASNs of route servers of exchange points, one per line; absent = nobody knows.
     pub route_servers: Option<PathBuf>,
+    /// Who was seen beside whom over a long time, as `weir links` writes it; absent = what RIBs tell, and what is seen.
+    pub links: Option<PathBuf>,
     /// Prefixes and ASNs that have no place in the global table, one per line; absent = the list of each detector, and
     /// with `delegated` the built-in one.
     pub bogons: Option<PathBuf>,
@@ -103,6 +105,7 @@ impl Default for Knowledge {
             anycast: None,
             dps: None,
             route_servers: None,
+            links: None,
             bogons: None,
             delegated: Vec::new(),
             look_seconds: 60,
@@ -127,6 +130,7 @@ impl Knowledge {
             Kind::Dps => self.dps.as_ref(),
             Kind::RouteServers => self.route_servers.as_ref(),
             Kind::Bogons => self.bogons.as_ref(),
+            Kind::Links => self.links.as_ref(),
         }
     }
 

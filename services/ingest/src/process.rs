@@ -33,7 +33,7 @@ pub const PROGRAM: Program = Program {
                   and group_id of [kafka] or of [ingest.source.cluster]; max_collectors
   [ingest]        max_in_flight, state (a folder, for this process alone)
   [ingest.knowledge] vrps = \"vrps.json\" (as rpki-client and Routinator write it), aspas, relations and
-                  organisations (as CAIDA writes them), anycast, dps, route_servers and bogons (lists, an
+                  organisations (as CAIDA writes them), anycast, dps, route_servers, links and bogons (lists, an
                   entry per line), delegated = [..] (statistics of registries), look_seconds; or
                   rtr = \"localhost:3323\" for VRPs and ASPAs from caches, rtr_seconds, rtr_plaintext
   [ingest.baseline] enabled, collectors = \"rrc00,rrc12\", ris_url, routeviews_url, max_bytes, timeout_seconds, retries,

@@ -13,13 +13,17 @@ use crate::settings::Settings;
 pub(crate) type Stage = (&'static str, Topic);
 
 /// Who always reads what.
-const ORDER: [&[Stage]; 2] = [
+const ORDER: [&[Stage]; 3] = [
     &[
         (weir_conflict_detector::GROUP, topics::BGP_UPDATES),
         (weir_feature_materializer::GROUP, topics::BGP_MESSAGES),
         (weir_metrics_aggregator::PEER_GROUP, topics::BGP_MESSAGES),
         (weir_metrics_aggregator::ORIGIN_GROUP, topics::BGP_UPDATES),
     ],
+    &[(
+        weir_conflict_detector::CORRELATOR_GROUP,
+        topics::BGP_SIGNALS,
+    )],
     &[
         (weir_conflict_detector::WRITER_GROUP, topics::BGP_CONFLICTS),
         (
@@ -38,7 +42,7 @@ const ORDER: [&[Stage]; 2] = [
 ];
 
 /// Who reads what under these settings, from the source of the log to its mouths.
-pub(crate) fn order(settings: &Settings) -> [Vec<Stage>; 2] {
+pub(crate) fn order(settings: &Settings) -> [Vec<Stage>; 3] {
     let mut order = ORDER.map(<[Stage]>::to_vec);
     let updates = &settings.conflict_detector.updates;
     if updates.keeps_any(settings.record_store.is_server()) {

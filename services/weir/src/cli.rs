@@ -10,6 +10,7 @@ use crate::{
     export::ExportArguments,
     incidents::IncidentsCommand,
     inject::InjectCommand,
+    links::LinksArguments,
     peerings::PeeringsCommand,
     pipelines::{GroupsCommand, PipelinesCommand},
     site::SiteArguments,
@@ -87,6 +88,9 @@ pub(crate) enum Command {
     },
     /// A list of what is one's own: propose it from RIB dumps, compare, import, check.
     Watch(WatchArguments),
+    /// Write down who stands beside whom in files of the past, so that a neighbour that is none is known at once:
+    /// `[ingest.knowledge] links`, or `weir replay --links`.
+    Links(LinksArguments),
     /// Bring the tables of every store that the settings name up to this version.
     Migrate {
         #[command(flatten)]
@@ -171,6 +175,9 @@ pub(crate) struct ReplayArguments {
     /// ASNs of route servers of exchange points, likewise: taken out of paths before neighbours are judged.
     #[arg(long, value_name = "FILE")]
     pub(crate) route_servers: Option<PathBuf>,
+    /// Who was seen beside whom before (as `weir links` writes it): knows a neighbour that is none.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) links: Option<PathBuf>,
     /// Try other thresholds: a piece of weir.toml with what is to differ of `[conflict_detector.thresholds]`, and
     /// of `bogons` of `[conflict_detector]`; anything else is refused. Runs in a folder of its own, beside the replay
     /// without it, and never on engines that the settings name. Once at most: the file is the whole trial.

@@ -18,7 +18,8 @@ use crate::progress::{Failure, say};
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum InjectCommand {
     /// Look at a stream and plant incidents of every type beside it, with benign twins: writes frames to be replayed
-    /// with the stream, the routing tables before it, what others say (VRPs, ASPAs, relations, organisations), and labels.
+    /// with the stream, the routing tables before it, what others say (VRPs, ASPAs, relations, organisations), the links
+    /// of the stream as if they had been seen before, and labels.
     Plan(PlanArguments),
     /// Compare labels with the incidents that a replay wrote: recall and precision by type.
     Score {
@@ -81,7 +82,7 @@ fn make(arguments: &PlanArguments) -> Result<(), Failure> {
     let written = write(&arguments.out, &world, &plan)?;
     for (recipe, times) in &plan.left_out {
         say(&format!(
-            "left out {times} x {recipe}: no prefix was left for it"
+            "left out {times} x {recipe}: nobody was left whom it could happen to"
         ));
     }
     let stories = plan.labels.len();
@@ -166,6 +167,9 @@ fn write(out: &Path, world: &World, plan: &Plan) -> Result<String, Failure> {
             arguments.push(format!("{flag} {}", path.display()));
         }
     }
+    let links = out.join("links.txt");
+    fs::write(&links, world.links()).map_err(named(&links))?;
+    arguments.push(format!("--links {}", links.display()));
     // What others say is dated at the beginning of the stream, and must hold to its end.
     let seconds = world
         .span()

@@ -10,6 +10,7 @@ mod export;
 mod files;
 mod incidents;
 mod inject;
+mod links;
 mod migrate;
 mod peerings;
 mod pipelines;
@@ -63,6 +64,7 @@ fn obey(cli: Cli, telemetry: Telemetry) -> Result<ExitCode, Failure> {
         Some(Command::Peerings { command }) => return peerings::peerings(&command),
         Some(Command::Watch(arguments)) => return watch::watch(&arguments),
         Some(Command::Inject { command }) => inject::inject(&command),
+        Some(Command::Links(arguments)) => links::links(&arguments),
         Some(Command::Migrate { site }) => migrate::migrate(&site),
         Some(Command::Doctor(arguments)) => doctor::doctor(&arguments),
         Some(Command::Config { site, command }) => config_show::config(&command, &site),

@@ -53,6 +53,7 @@ pub(crate) fn replay(arguments: ReplayArguments, telemetry: Telemetry) -> Result
         (&arguments.anycast, &mut knowledge.anycast),
         (&arguments.dps, &mut knowledge.dps),
         (&arguments.route_servers, &mut knowledge.route_servers),
+        (&arguments.links, &mut knowledge.links),
     ] {
         *named = asked.clone().or(named.take());
     }

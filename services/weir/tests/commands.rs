@@ -240,17 +240,16 @@ fn set_back(place: &Place) {
     );
     assert!(place.prints(&["pipelines", "list"]).contains(group));
 
-    let refused = place.complains(&[
-        "pipelines",
-        "seek",
+    for group in [
         weir_conflict_detector::GROUP,
-        "--to-beginning",
-        "--yes",
-    ]);
-    assert!(
-        refused.contains("keeps state") && refused.contains("checkpoint"),
-        "{refused}"
-    );
+        weir_conflict_detector::CORRELATOR_GROUP,
+    ] {
+        let refused = place.complains(&["pipelines", "seek", group, "--to-beginning", "--yes"]);
+        assert!(
+            refused.contains("keeps state") && refused.contains("checkpoint"),
+            "{refused}"
+        );
+    }
     let late = place.complains(&["pipelines", "wait", "--timeout", "0"]);
     assert!(late.contains("weir pipelines list"), "{late}");
 }

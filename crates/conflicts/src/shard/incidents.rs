@@ -9,6 +9,7 @@ use weir_routing::{
 
 use super::{
     Cause, Closed, Ground, Live, Shard,
+    losing::has_lasted,
     weighing::{is_allowed, join, weigh},
 };
 use crate::{
@@ -27,6 +28,8 @@ pub(super) struct Sight {
     pub(super) any_left: bool,
     pub(super) origins: Vec<Asn>,
     pub(super) expected_left: bool,
+    /// Of how many, if not of all vantage points.
+    pub(super) base: Option<u32>,
 }
 
 impl Shard {
@@ -49,13 +52,14 @@ impl Shard {
                 prefix,
                 role: finding.kind.role(),
                 suspect: finding.suspect,
+                from: finding.from(),
             };
             if let Some(live) = self.open.get_mut(&key) {
                 let more = join(live, finding) | weigh(live, key, ground);
                 if more && fresh.iter().all(|(new, _)| *new != key) {
                     raised.push(key);
                 }
-            } else if let Some(change) = self.open(key, finding, slot, ground, cause) {
+            } else if let Some(change) = self.open(key, finding, Some(slot), ground, cause) {
                 fresh.push((key, change));
             }
         }
@@ -78,11 +82,11 @@ impl Shard {
     }
 
     /// Opens a new incident or the one that ended lately; none when only a new peer may.
-    fn open(
+    pub(super) fn open(
         &mut self,
         key: Key,
         finding: &Finding,
-        slot: Slot,
+        speaker: Option<Slot>,
         ground: Ground<'_>,
         cause: Cause<'_>,
     ) -> Option<Change> {
@@ -93,7 +97,8 @@ impl Shard {
             let recent =
                 now.saturating_sub(closed.at_us) <= ground.measure.thresholds.reopen_within_us();
             let faded = closed.incident.end_reason == Some(EndReason::Faded);
-            let asn = ground.control.peers.session(slot).map(|s| s.peer.asn);
+            let session = speaker.and_then(|slot| ground.control.peers.session(slot));
+            let asn = session.map(|session| session.peer.asn);
             let known = asn.is_some_and(|asn| closed.incident.peer_asns.contains(&asn));
             if faded && known && (recent || !closed.gone) {
                 return None;
@@ -129,8 +134,10 @@ impl Shard {
         let Some(entry) = self.table.entries.get(&key.prefix) else {
             return sight;
         };
-        if key.role == Role::FlappingOrigin {
-            return self.flaps(key, ground);
+        match key.role {
+            Role::FlappingOrigin => return self.flaps(key, ground),
+            Role::LostOrigin => return self.losses(key, ground),
+            _ => {}
         }
         let peers = &ground.control.peers;
         let mut last: Option<Slot> = None;
@@ -200,12 +207,22 @@ impl Shard {
             incident.origins = sight.origins;
             change = change.or(Some(Change::Updated));
         }
-        if incident.kind == Kind::Moas
-            && !sight.expected_left
-            && insert_sorted(&mut incident.reasons, reason::STABLE_ORIGIN_GONE)
+        let gone = match incident.kind {
+            Kind::Moas => Some(reason::STABLE_ORIGIN_GONE),
+            Kind::VisibilityLoss => Some(reason::WITHDRAWN_EVERYWHERE),
+            _ => None,
+        };
+        if let Some(why) = gone.filter(|_| !sight.expected_left)
+            && insert_sorted(&mut incident.reasons, why)
         {
+            incident.severity = incident.severity.min(incident.at_most());
             change = change.or(Some(Change::Updated));
         }
+        if sight.any_left && has_lasted(incident, ground) {
+            weigh(&mut live, key, ground);
+            change = change.or(Some(Change::Updated));
+        }
+        let incident = &mut live.incident;
         if incident.state == State::Suspected && sight.asns.len() >= t.peers_to_confirm() {
             incident.state = State::Confirmed;
             incident.confirmed_at_us.get_or_insert(at);
@@ -216,7 +233,11 @@ impl Shard {
         let silent = now.saturating_sub(live.changed_us) >= t.fade_after_us();
         // A flap calms down by itself.
         let flaps = key.role == Role::FlappingOrigin;
-        let end = if flaps { EndReason::Calmed } else { end };
+        let end = match key.role {
+            Role::FlappingOrigin => EndReason::Calmed,
+            Role::LostOrigin => self.end_of_loss(&key.prefix, end, ground),
+            _ => end,
+        };
         let ended = if !sight.any_left {
             Some(end)
         } else if key.role == Role::InvalidOrigin && is_allowed(incident, key, ground) {
@@ -238,11 +259,10 @@ impl Shard {
             incident.change = change;
             incident.changed_at_us = at;
             incident.version = cause.version;
-            incident.total_peers = ground
-                .control
-                .peers
-                .vantage_points(key.prefix.is_ipv4())
-                .max(incident.visible_peers);
+            let peers = &ground.control.peers;
+            let all = || peers.vantage_points(key.prefix.is_ipv4());
+            let total = sight.base.unwrap_or_else(all);
+            incident.total_peers = total.max(incident.visible_peers);
             live.changed_us = now;
             self.dirty = true;
             out.push(Transition {
@@ -257,7 +277,11 @@ impl Shard {
             State::Suspected if !flaps => live.changed_us.saturating_add(t.fade_after_us()),
             _ => i64::MAX,
         };
-        live.due_us = fades_at.min(stable_at).min(self.calm_at(key, ground));
+        let due = [fades_at, stable_at, self.calm_at(key, ground)];
+        let due = due
+            .into_iter()
+            .fold(self.loss_due_at(key, &live.incident, ground), i64::min);
+        live.due_us = due;
         if live.due_us != i64::MAX {
             self.timers.insert((live.due_us, key));
         }
@@ -266,6 +290,14 @@ impl Shard {
 
     /// When the suspect's origin will have been there for 24 h; never for bogons and loops.
     fn stable_at(&self, key: Key, ground: Ground<'_>) -> i64 {
+        let stable_after = ground.measure.thresholds.stable_after_us();
+        if key.role.is_link() {
+            let first_us = ground
+                .links
+                .get(key.link())
+                .and_then(|known| known.first_us);
+            return first_us.map_or(i64::MAX, |first| first.saturating_add(stable_after));
+        }
         if !key.role.claims() {
             return i64::MAX;
         }
@@ -278,9 +310,7 @@ impl Shard {
                     .map(|seen| seen.first_us)
                     .min()
             })
-            .map_or(i64::MAX, |first| {
-                first.saturating_add(ground.measure.thresholds.stable_after_us())
-            })
+            .map_or(i64::MAX, |first| first.saturating_add(stable_after))
     }
 
     fn close(&mut self, key: Key, live: Live, now: i64) {
@@ -342,14 +372,19 @@ impl Shard {
             let Table { entries, seats, .. } = &self.table;
             let of_any =
                 |entry: &Entry| slots.iter().any(|slot| entry.routes.has_slot(*slot, seats));
-            let open = self.open.keys();
-            keys.extend(open.filter(|key| entries.get(&key.prefix).is_some_and(of_any)));
+            let lost = |key: &Key| {
+                let losses = &self.losses;
+                key.role == Role::LostOrigin && slots.iter().any(|s| losses.has(&key.prefix, *s))
+            };
+            let rests = |key: &&Key| entries.get(&key.prefix).is_some_and(of_any) || lost(key);
+            keys.extend(self.open.keys().filter(rests));
         }
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
             self.settle(key, None, false, EndReason::Unknown, ground, cause, out);
         }
+        self.tell_losses(ground, cause, out);
     }
 
     /// Once a day: forgets what is of no use any more.
@@ -360,6 +395,7 @@ impl Shard {
             open,
             closed,
             restless,
+            losses,
             ..
         } = self;
         let peers = &ground.control.peers;
@@ -387,11 +423,13 @@ impl Shard {
                         .is_some_and(|(k, _)| of(k));
             }
         }
-        table.sweep(peers, now, t);
         restless.forget(now, t);
+        losses.forget(peers, now, t);
         for (prefix, entry) in &mut table.entries {
             entry.may_flap = entry.may_flap && restless.may_flap(prefix);
+            entry.missed = entry.missed && losses.any(prefix);
         }
+        table.sweep(peers, now, t);
         self.dirty = true;
     }
 }
@@ -402,42 +440,22 @@ fn lowest(prefix: Prefix) -> Key {
         prefix,
         role: Role::Origin,
         suspect: Asn(0),
+        from: Asn(0),
     }
 }
 
 fn opened(key: Key, finding: &Finding, at: i64) -> Incident {
     let mut reasons = finding.reasons.clone();
     reasons.sort_unstable();
+    let told = (finding.kind, finding.severity);
+    let (prefix, suspect) = (key.prefix, key.suspect);
     Incident {
-        id: Incident::id_of(finding.kind, key.prefix, key.suspect, at),
-        kind: finding.kind,
-        prefix: Some(key.prefix),
-        suspect: key.suspect,
         suspect_set: finding.suspect_set.clone(),
-        origins: Vec::new(),
         expected_origins: finding.expected.clone(),
         victims: finding.expected.clone(),
         covering: finding.covering,
-        state: State::Suspected,
-        severity: finding.severity,
-        first_seen_us: at,
-        suspected_at_us: at,
-        confirmed_at_us: None,
-        ended_at_us: None,
-        end_reason: None,
-        last_seen_us: at,
-        reopened: 0,
-        visible_peers: 0,
-        total_peers: 0,
-        peer_asns: Vec::new(),
-        evidence: Vec::new(),
         reasons,
-        synthetic: false,
-        members: Vec::new(),
-        member_count: 0,
-        change: Change::Opened,
-        changed_at_us: at,
-        version: weir_events::position::Version(0),
+        ..Incident::beginning(told, Some(prefix), prefix, suspect, at)
     }
 }
 

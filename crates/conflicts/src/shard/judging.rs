@@ -10,8 +10,9 @@ use super::{Cause, Ground, Shard, Touch};
 use crate::{
     facts::{PathFacts, overlap},
     incident::{EndReason, Transition},
-    knowledge::Rpki,
-    rule::{Covering, Finding, RouteView, Within},
+    knowledge::{Known, Rpki},
+    links::Strange,
+    rule::{Covering, Finding, NewLink, RouteView, Within},
     rules,
     table::Entry,
     thresholds::Thresholds,
@@ -33,10 +34,11 @@ struct Glance {
 }
 
 impl Shard {
+    /// A route of a RIB raises nothing; `strange` is what is strange about the path of the record at hand.
     pub(super) fn judge(
         &mut self,
         touched: &[Touch],
-        from_rib: bool,
+        (from_rib, strange): (bool, Option<Strange>),
         slot: Slot,
         ground: Ground<'_>,
         cause: Cause<'_>,
@@ -49,12 +51,16 @@ impl Shard {
             };
             if !from_rib {
                 for path in of_prefix.iter().filter_map(|touch| touch.path) {
-                    self.judge_route(prefix, path, slot, ground, &mut findings);
+                    self.judge_route(prefix, path, strange, slot, ground, &mut findings);
                 }
             }
-            let watched = self.table.entries.get(&prefix).is_some_and(|e| e.watched);
+            let entry = self.table.entries.get(&prefix);
+            let (watched, missed) = entry.map_or((false, false), |e| (e.watched, e.missed));
+            let announced = of_prefix.iter().any(|touch| touch.path.is_some());
+            if missed {
+                self.recount(prefix, slot, announced, ground);
+            }
             if watched || !findings.is_empty() {
-                let announced = of_prefix.iter().any(|touch| touch.path.is_some());
                 let end = if announced {
                     EndReason::Replaced
                 } else {
@@ -70,11 +76,12 @@ impl Shard {
         &mut self,
         prefix: Prefix,
         path: PathRef,
+        link: Option<Strange>,
         slot: Slot,
         ground: Ground<'_>,
         findings: &mut Vec<Finding>,
     ) {
-        let Some(glance) = self.glance(prefix, path, slot, ground) else {
+        let Some(glance) = self.glance(prefix, path, link, slot, ground) else {
             return;
         };
         let (facts, compared) = (&glance.facts, &glance.compared);
@@ -115,6 +122,7 @@ impl Shard {
             unauthorized_asn: glance.unauthorized,
             is_stable: compared.is_stable,
             flapping_asn: glance.flapping,
+            new_link: link.and_then(|link| new_link(link, ground.known)),
             is_cleared: glance.is_cleared,
             expected_is_visible: self.any_visible(&prefix, &compared.expected, ground),
             expected: &compared.expected,
@@ -147,6 +155,7 @@ impl Shard {
         &mut self,
         prefix: Prefix,
         path: PathRef,
+        link: Option<Strange>,
         slot: Slot,
         ground: Ground<'_>,
     ) -> Option<Glance> {
@@ -199,7 +208,7 @@ impl Shard {
             flapping,
         ];
         let odd = ground.measure.bogons.covering(&prefix).is_some() || t.is_odd_length(&prefix);
-        if calm && !odd && hops.iter().all(Option::is_none) {
+        if calm && !odd && link.is_none() && hops.iter().all(Option::is_none) {
             return None;
         }
         let compared = origin.map(|origin| compare(entry, origin, now, t));
@@ -319,6 +328,28 @@ fn is_part_of_valid(
     let (now, t) = (ground.control.now(), ground.measure.thresholds);
     let of_whole = || ground.known.rpki(&covering.prefix, origin, now, t);
     covering.is_held_by(origin) && of_whole().is_valid()
+}
+
+/// What is said of two who were no neighbours until lately; `None` = that they are.
+fn new_link(
+    Strange {
+        near,
+        far,
+        at_origin,
+        is_learned,
+    }: Strange,
+    known: &Known,
+) -> Option<NewLink> {
+    if known.are_neighbours(near, far) || !(is_learned || known.has_links()) {
+        return None;
+    }
+    Some(NewLink {
+        near,
+        far,
+        at_origin,
+        is_seller: known.customers(near) > known.customers(far),
+        no_relations: !known.has_relations(),
+    })
 }
 
 fn is_host(prefix: &Prefix) -> bool {

@@ -121,8 +121,8 @@ pub(super) fn weigh(live: &mut Live, key: Key, ground: Ground<'_>) -> bool {
         incident, worst, ..
     } = live;
     if !incident.kind.role().claims() {
-        let before = std::mem::replace(&mut incident.severity, *worst);
-        return before != *worst;
+        let severity = (*worst).min(incident.at_most());
+        return std::mem::replace(&mut incident.severity, severity) != severity;
     }
     let before = (incident.severity, incident.reasons.clone());
     let says = [

@@ -4,7 +4,7 @@ use weir_events::time::SECOND_US;
 use weir_routing::rib::{Freshness, Slot};
 
 use super::{Cause, Ground, Shard, flapping::is_news};
-use crate::incident::{Evidence, Key};
+use crate::incident::{Evidence, Key, Role};
 
 impl Shard {
     /// Files the matching routes that are not stale, `all` of them or those of who speaks. True when that is news.
@@ -16,6 +16,9 @@ impl Shard {
         ground: Ground<'_>,
         cause: Cause<'_>,
     ) -> bool {
+        if key.role == Role::LostOrigin {
+            return self.witness_losses(key, (!all).then_some(speaker), ground);
+        }
         let peers = &ground.control.peers;
         let Self {
             table,

@@ -2,18 +2,18 @@
 
 use super::SnapshotError;
 
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
-    pub(super) fn new(format: u8, kind: u8) -> Self {
+    pub(crate) fn new(format: u8, kind: u8) -> Self {
         Self(vec![format, kind])
     }
 
-    pub(super) fn done(self) -> Vec<u8> {
+    pub(crate) fn done(self) -> Vec<u8> {
         self.0
     }
 
-    pub(super) fn unsigned(&mut self, mut value: u64) {
+    pub(crate) fn unsigned(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push((value & 0x7f | 0x80).to_le_bytes()[0]);
             value >>= 7;
@@ -21,31 +21,31 @@ impl Writer {
         self.0.push(value.to_le_bytes()[0]);
     }
 
-    pub(super) fn signed(&mut self, value: i64) {
+    pub(crate) fn signed(&mut self, value: i64) {
         self.unsigned(((value << 1) ^ (value >> 63)).cast_unsigned());
     }
 
-    pub(super) fn flag(&mut self, value: bool) {
+    pub(crate) fn flag(&mut self, value: bool) {
         self.0.push(u8::from(value));
     }
 
-    pub(super) fn bytes(&mut self, value: &[u8]) {
+    pub(crate) fn bytes(&mut self, value: &[u8]) {
         self.unsigned(u64::try_from(value.len()).unwrap_or(u64::MAX));
         self.0.extend_from_slice(value);
     }
 
-    pub(super) fn text(&mut self, value: &str) {
+    pub(crate) fn text(&mut self, value: &str) {
         self.bytes(value.as_bytes());
     }
 
-    pub(super) fn option<T>(&mut self, value: Option<T>, put: impl FnOnce(&mut Self, T)) {
+    pub(crate) fn option<T>(&mut self, value: Option<T>, put: impl FnOnce(&mut Self, T)) {
         self.flag(value.is_some());
         if let Some(value) = value {
             put(self, value);
         }
     }
 
-    pub(super) fn list<I>(&mut self, values: I, mut put: impl FnMut(&mut Self, I::Item))
+    pub(crate) fn list<I>(&mut self, values: I, mut put: impl FnMut(&mut Self, I::Item))
     where
         I: IntoIterator<IntoIter: ExactSizeIterator>,
     {
@@ -58,10 +58,10 @@ impl Writer {
 }
 
 /// Reads what a [`Writer`] wrote, of the format that it names.
-pub(super) struct Reader<'a>(&'a [u8], u8);
+pub(crate) struct Reader<'a>(&'a [u8], u8);
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         bytes: &'a [u8],
         newest: u8,
         kind: u8,
@@ -75,17 +75,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn format(&self) -> u8 {
+    pub(crate) fn format(&self) -> u8 {
         self.1
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, SnapshotError> {
+    pub(crate) fn byte(&mut self) -> Result<u8, SnapshotError> {
         let (first, rest) = self.0.split_first().ok_or(SnapshotError::Truncated)?;
         self.0 = rest;
         Ok(*first)
     }
 
-    pub(super) fn unsigned(&mut self) -> Result<u64, SnapshotError> {
+    pub(crate) fn unsigned(&mut self) -> Result<u64, SnapshotError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -97,19 +97,19 @@ impl<'a> Reader<'a> {
         Err(SnapshotError::Impossible { what: "number" })
     }
 
-    pub(super) fn number<T: TryFrom<u64>>(
+    pub(crate) fn number<T: TryFrom<u64>>(
         &mut self,
         what: &'static str,
     ) -> Result<T, SnapshotError> {
         T::try_from(self.unsigned()?).map_err(|_| SnapshotError::Impossible { what })
     }
 
-    pub(super) fn signed(&mut self) -> Result<i64, SnapshotError> {
+    pub(crate) fn signed(&mut self) -> Result<i64, SnapshotError> {
         let value = self.unsigned()?;
         Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
     }
 
-    pub(super) fn flag(&mut self) -> Result<bool, SnapshotError> {
+    pub(crate) fn flag(&mut self) -> Result<bool, SnapshotError> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn bytes(&mut self) -> Result<&'a [u8], SnapshotError> {
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], SnapshotError> {
         let length = self.number("length")?;
         let (taken, rest) = self
             .0
@@ -127,19 +127,19 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    pub(super) fn text(&mut self) -> Result<String, SnapshotError> {
+    pub(crate) fn text(&mut self) -> Result<String, SnapshotError> {
         let text = String::from_utf8(self.bytes()?.to_vec());
         text.map_err(|_| SnapshotError::Impossible { what: "text" })
     }
 
-    pub(super) fn option<T>(
+    pub(crate) fn option<T>(
         &mut self,
         get: impl FnOnce(&mut Self) -> Result<T, SnapshotError>,
     ) -> Result<Option<T>, SnapshotError> {
         self.flag()?.then(|| get(self)).transpose()
     }
 
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         mut get: impl FnMut(&mut Self) -> Result<T, SnapshotError>,
     ) -> Result<Vec<T>, SnapshotError> {

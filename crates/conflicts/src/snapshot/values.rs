@@ -18,9 +18,13 @@ use crate::{
     damping::{Merit, Restless},
     facts::{Mark, Measure},
     history::{History, Seen},
+    holdings::Holdings,
     incident::{Incident, Severity},
     knowledge::Remembered,
+    links::Link,
+    losses::{Loss, Losses},
     record::Knowledge,
+    signal::{Hearing, Holding},
     table::{Entry, Table},
     wire,
 };
@@ -45,36 +49,45 @@ fn address(from: &mut Reader<'_>) -> Read<IpAddr> {
     }
 }
 
-fn put_prefix(to: &mut Writer, prefix: Prefix) {
+pub(crate) fn put_prefix(to: &mut Writer, prefix: Prefix) {
     put_address(to, prefix.address());
     to.unsigned(prefix.length().into());
 }
 
-fn prefix(from: &mut Reader<'_>) -> Read<Prefix> {
+pub(crate) fn prefix(from: &mut Reader<'_>) -> Read<Prefix> {
     let address = address(from)?;
     Prefix::new(address, from.number("prefix length")?)
         .map_err(|_| SnapshotError::Impossible { what: "prefix" })
 }
 
-fn put_asn(to: &mut Writer, asn: Asn) {
+pub(crate) fn put_asn(to: &mut Writer, asn: Asn) {
     to.unsigned(asn.0.into());
 }
 
-fn asn(from: &mut Reader<'_>) -> Read<Asn> {
+pub(crate) fn asn(from: &mut Reader<'_>) -> Read<Asn> {
     from.number("ASN").map(Asn)
 }
 
-pub(super) fn writer_seq(from: &mut Reader<'_>) -> Read<WriterSeq> {
+pub(crate) fn writer_seq(from: &mut Reader<'_>) -> Read<WriterSeq> {
     Ok(WriterSeq {
         writer_epoch: from.unsigned()?,
         seq: from.unsigned()?,
     })
 }
 
-pub(super) fn put_session(to: &mut Writer, session: &Session) {
+pub(crate) fn put_peer(to: &mut Writer, peer: Peer) {
+    put_address(to, peer.address);
+    put_asn(to, peer.asn);
+}
+
+pub(crate) fn peer(from: &mut Reader<'_>) -> Read<Peer> {
+    let address = address(from)?;
+    Ok(Peer::new(address, asn(from)?))
+}
+
+pub(crate) fn put_session(to: &mut Writer, session: &Session) {
     to.text(&session.collector);
-    put_address(to, session.peer.address);
-    put_asn(to, session.peer.asn);
+    put_peer(to, session.peer);
     for number in [
         session.generation,
         session.expired_below,
@@ -94,10 +107,9 @@ pub(super) fn put_session(to: &mut Writer, session: &Session) {
     });
 }
 
-pub(super) fn session(from: &mut Reader<'_>) -> Read<Session> {
+pub(crate) fn session(from: &mut Reader<'_>) -> Read<Session> {
     let collector = from.text()?.into();
-    let address = address(from)?;
-    let peer = Peer::new(address, asn(from)?);
+    let peer = peer(from)?;
     let mut number = || from.number("generation");
     let (generation, expired_below, ends_below) = (number()?, number()?, number()?);
     let (up, current, used) = (from.flag()?, from.flag()?, from.flag()?);
@@ -124,13 +136,13 @@ pub(super) fn session(from: &mut Reader<'_>) -> Read<Session> {
     })
 }
 
-pub(super) fn put_knowledge(to: &mut Writer, knowledge: &Knowledge) {
+pub(crate) fn put_knowledge(to: &mut Writer, knowledge: &Knowledge) {
     to.text(&knowledge.kind);
     to.bytes(&knowledge.content_hash);
     to.signed(knowledge.as_of_us);
 }
 
-pub(super) fn knowledge(from: &mut Reader<'_>) -> Read<Knowledge> {
+pub(crate) fn knowledge(from: &mut Reader<'_>) -> Read<Knowledge> {
     Ok(Knowledge {
         kind: from.text()?,
         content_hash: from.bytes()?.to_vec(),
@@ -138,20 +150,20 @@ pub(super) fn knowledge(from: &mut Reader<'_>) -> Read<Knowledge> {
     })
 }
 
-pub(super) fn put_incident(to: &mut Writer, incident: &Incident) {
+pub(crate) fn put_incident(to: &mut Writer, incident: &Incident) {
     to.bytes(&wire::state(incident).encode_to_vec());
 }
 
-pub(super) fn incident(from: &mut Reader<'_>) -> Read<Incident> {
+pub(crate) fn incident(from: &mut Reader<'_>) -> Read<Incident> {
     Ok(wire::decode_state(from.bytes()?)?)
 }
 
-pub(super) fn put_severity(to: &mut Writer, severity: Severity) {
+pub(crate) fn put_severity(to: &mut Writer, severity: Severity) {
     let at = Severity::ALL.iter().position(|one| *one == severity);
     to.unsigned(at.and_then(|at| u64::try_from(at).ok()).unwrap_or_default());
 }
 
-pub(super) fn severity(from: &mut Reader<'_>) -> Read<Severity> {
+pub(crate) fn severity(from: &mut Reader<'_>) -> Read<Severity> {
     let at: usize = from.number("severity")?;
     let found = Severity::ALL.get(at).copied();
     found.ok_or(SnapshotError::Impossible { what: "severity" })
@@ -186,7 +198,7 @@ fn path(from: &mut Reader<'_>) -> Read<AsPath> {
 
 fn put_seen(to: &mut Writer, seen: &Seen) {
     let set = matches!(seen.origin, Origin::Set(_));
-    for flag in [set, seen.from_rib, seen.disputed, seen.cleared] {
+    for flag in [set, seen.from_rib, seen.disputed, seen.cleared, seen.held] {
         to.flag(flag);
     }
     to.list(seen.origin.asns(), |to, asn| put_asn(to, *asn));
@@ -197,6 +209,7 @@ fn put_seen(to: &mut Writer, seen: &Seen) {
 fn seen(from: &mut Reader<'_>) -> Read<Seen> {
     let (set, from_rib) = (from.flag()?, from.flag()?);
     let (disputed, cleared) = (from.flag()?, from.flag()?);
+    let held = from.format() >= 6 && from.flag()?;
     let asns = from.list(asn)?;
     let origin = match asns.as_slice() {
         [asn] if !set => Origin::As(*asn),
@@ -208,12 +221,13 @@ fn seen(from: &mut Reader<'_>) -> Read<Seen> {
         last_us: from.signed()?,
         from_rib,
         disputed,
+        held,
         cleared,
         rpki: Remembered::default(),
     })
 }
 
-pub(super) fn put_restless(to: &mut Writer, restless: &Restless) {
+pub(crate) fn put_restless(to: &mut Writer, restless: &Restless) {
     to.list(restless.sorted(), |to, (prefix, merits)| {
         put_prefix(to, *prefix);
         to.list(merits, |to, (slot, merit)| {
@@ -226,7 +240,7 @@ pub(super) fn put_restless(to: &mut Writer, restless: &Restless) {
 }
 
 /// Format 2 and older know nobody who is restless.
-pub(super) fn restless(from: &mut Reader<'_>) -> Read<Restless> {
+pub(crate) fn restless(from: &mut Reader<'_>) -> Read<Restless> {
     if from.format() < 3 {
         return Ok(Restless::default());
     }
@@ -246,7 +260,121 @@ pub(super) fn restless(from: &mut Reader<'_>) -> Read<Restless> {
     Ok(all.into_iter().collect())
 }
 
-pub(super) fn put_table(to: &mut Writer, table: &Table) {
+pub(crate) fn put_losses(to: &mut Writer, losses: &Losses) {
+    to.list(losses.sorted(), |to, (prefix, missed)| {
+        put_prefix(to, *prefix);
+        to.option(missed.since_us, Writer::signed);
+        to.list(&missed.by, |to, (slot, loss)| {
+            to.unsigned(slot.0.into());
+            to.unsigned(loss.generation.into());
+            to.signed(loss.at_us);
+            to.signed(loss.event_time_us);
+            to.flag(loss.synthetic);
+            let known = losses.path(loss.path);
+            to.option(known.and_then(|(_, suspect)| suspect), put_asn);
+            put_path(to, known.map_or(&AsPath::default(), |(path, _)| path));
+        });
+    });
+}
+
+/// Format 5 and older know of no losses.
+pub(crate) fn losses(from: &mut Reader<'_>) -> Read<Losses> {
+    let mut losses = Losses::default();
+    if from.format() < 6 {
+        return Ok(losses);
+    }
+    from.list(|from| {
+        let prefix = prefix(from)?;
+        let since_us = from.option(Reader::signed)?;
+        from.list(|from| {
+            let slot = Slot(from.number("slot")?);
+            let loss = Loss {
+                generation: from.number("generation")?,
+                path: PathRef(u32::MAX),
+                at_us: from.signed()?,
+                event_time_us: from.signed()?,
+                synthetic: from.flag()?,
+            };
+            let suspect = from.option(asn)?;
+            losses.add(prefix, slot, (&path(from)?, suspect), loss);
+            Ok(())
+        })?;
+        losses.wait(prefix, since_us);
+        Ok(())
+    })?;
+    Ok(losses)
+}
+
+pub(crate) fn put_link(to: &mut Writer, link: Link) {
+    for end in link.ends() {
+        put_asn(to, end);
+    }
+}
+
+pub(crate) fn link(from: &mut Reader<'_>) -> Read<Link> {
+    Ok(Link::new(asn(from)?, asn(from)?))
+}
+
+pub(crate) fn put_heard(to: &mut Writer, (slot, heard): (&Slot, &Hearing)) {
+    for number in [slot.0, heard.messages, heard.announced] {
+        to.unsigned(number.into());
+    }
+    to.signed(heard.skew_us);
+}
+
+pub(crate) fn heard(from: &mut Reader<'_>) -> Read<(Slot, Hearing)> {
+    let slot = Slot(from.number("slot")?);
+    let (messages, announced) = (from.number("messages")?, from.number("prefixes")?);
+    Ok((
+        slot,
+        Hearing {
+            messages,
+            announced,
+            repeated: 0,
+            skew_us: from.signed()?,
+        },
+    ))
+}
+
+pub(crate) fn put_holdings(to: &mut Writer, holdings: &Holdings) {
+    to.list(&holdings.of, |to, (origin, holding)| {
+        put_asn(to, *origin);
+        for number in [holding.gained, holding.withdrawn, holding.replaced] {
+            to.unsigned(number.into());
+        }
+        to.list(&holding.examples, |to, example| put_prefix(to, *example));
+    });
+    to.list(&holdings.repeated, |to, (slot, prefixes)| {
+        to.unsigned(slot.0.into());
+        to.unsigned((*prefixes).into());
+    });
+}
+
+/// Format 5 and older hold none.
+pub(crate) fn holdings(from: &mut Reader<'_>) -> Read<Holdings> {
+    if from.format() < 6 {
+        return Ok(Holdings::default());
+    }
+    let of = from.list(|from| {
+        let origin = asn(from)?;
+        let mut number = || from.number("prefixes");
+        let (gained, withdrawn, replaced) = (number()?, number()?, number()?);
+        let holding = Holding {
+            gained,
+            withdrawn,
+            replaced,
+            examples: from.list(prefix)?,
+        };
+        Ok((origin, holding))
+    })?;
+    let repeated = from.list(|from| Ok((Slot(from.number("slot")?), from.number("prefixes")?)))?;
+    Ok(Holdings {
+        of: of.into_iter().collect(),
+        repeated: repeated.into_iter().collect(),
+    })
+}
+
+pub(crate) fn put_table(to: &mut Writer, table: &Table) {
     // Seats are nobody's business.
     let routes = |entry: &Entry| {
         let mut routes: Vec<Route> = entry.routes.iter(&table.seats).collect();
@@ -288,7 +416,7 @@ pub(super) fn put_table(to: &mut Writer, table: &Table) {
     });
 }
 
-pub(super) fn table(from: &mut Reader<'_>, measure: Measure<'_>) -> Read<Table> {
+pub(crate) fn table(from: &mut Reader<'_>, measure: Measure<'_>) -> Read<Table> {
     let mut table = Table::default();
     let paths = from.list(|from| {
         let mark = Mark {
@@ -329,6 +457,7 @@ pub(super) fn table(from: &mut Reader<'_>, measure: Measure<'_>) -> Read<Table> 
             judged,
             watched,
             may_flap: false,
+            missed: false,
         };
         Ok((prefix, entry))
     })?;

@@ -2,9 +2,10 @@
 
 use weir_routing::rib::{PathTable, Peers, Seats};
 
-use super::{Entry, Table, leave};
+use super::{Entry, Table, held::Left, leave};
 use crate::{
     facts::{Mark, PathFacts},
+    holdings::Holdings,
     thresholds::Thresholds,
 };
 
@@ -16,21 +17,25 @@ impl Table {
             paths,
             seats,
             entries,
+            holdings,
             ..
         } = self;
         for entry in entries.values_mut() {
-            drop_expired(entry, paths, peers, seats, now);
+            drop_expired(entry, (paths, seats), holdings, peers, now);
         }
         let is_over = |slot| peers.session(slot).is_none_or(|session| !session.current);
         let Some(leaves) = seats.oldest_if_full(is_over) else {
             return;
         };
         for entry in entries.values_mut() {
+            let mut left = Left::default();
             while let Some(old) = entry.routes.any_of(leaves, seats) {
                 entry.routes.withdraw(leaves, old.path_id, seats);
                 entry.lost |= entry.routes.is_empty();
+                left.note(paths, &old);
                 leave(paths, &mut entry.history, old.path, now);
             }
+            left.replaced((paths, seats), entry, holdings);
         }
     }
 
@@ -42,10 +47,11 @@ impl Table {
             seats,
             entries,
             ordered,
+            holdings,
             ..
         } = self;
         entries.retain(|prefix, entry| {
-            drop_expired(entry, paths, peers, seats, now);
+            drop_expired(entry, (paths, seats), holdings, peers, now);
             for route in entry.routes.iter(seats) {
                 if let Some(origin) = paths.facts(route.path).and_then(|f| f.origin.as_ref())
                     && let Some(seen) = entry.history.get_mut(origin)
@@ -54,7 +60,8 @@ impl Table {
                 }
             }
             entry.history.forget(now, t);
-            let keep = entry.watched || !entry.routes.is_empty() || !entry.history.0.is_empty();
+            let has_any = !entry.routes.is_empty() || !entry.history.0.is_empty();
+            let keep = entry.watched || entry.missed || has_any;
             if !keep {
                 ordered.remove(prefix);
             }
@@ -66,11 +73,12 @@ impl Table {
 /// Drops the routes that have expired; an entry that held no others is lost.
 fn drop_expired(
     entry: &mut Entry,
-    paths: &mut PathTable<Mark, PathFacts>,
+    (paths, seats): (&mut PathTable<Mark, PathFacts>, &mut Seats),
+    holdings: &mut Holdings,
     peers: &Peers,
-    seats: &mut Seats,
     now: i64,
 ) {
+    let mut left = Left::default();
     let Entry {
         routes,
         history,
@@ -78,8 +86,12 @@ fn drop_expired(
         ..
     } = entry;
     let had = !routes.is_empty();
-    routes.drop_expired(peers, seats, |old| leave(paths, history, old.path, now));
+    routes.drop_expired(peers, seats, |old| {
+        left.note(paths, &old);
+        leave(paths, history, old.path, now);
+    });
     *lost |= had && routes.is_empty();
+    left.replaced((paths, seats), entry, holdings);
 }
 
 #[cfg(test)]

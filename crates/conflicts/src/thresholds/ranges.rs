@@ -58,6 +58,8 @@ pub enum RangeError {
 const LONG_S: u64 = 10 * 366 * 86_400;
 /// More vantage points than all public collectors have.
 const PEERS: u64 = 10_000;
+/// More prefixes than any table has.
+const PREFIXES: u64 = 100_000_000;
 /// The ASNs of 4 octets that fit into an UPDATE of 65535 octets (RFC 8654).
 const PATH: u64 = 16_384;
 /// The most entries of a list: they are gone through one by one.
@@ -92,9 +94,9 @@ impl Thresholds {
     }
 
     /// Each number, with what it may be.
-    fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>, &'static str); 14] {
+    fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>, &'static str); 28] {
         let merit = u64::from(damping::CEILING);
-        let (s, asns, bits) = (" seconds", " ASNs", " bits");
+        let (s, asns, bits, percent) = (" seconds", " ASNs", " bits", " percent");
         [
             (
                 "confirm_at",
@@ -140,8 +142,87 @@ impl Thresholds {
                 s,
             ),
             (
+                "visibility_lost_below_percent",
+                self.visibility_lost_below_percent.into(),
+                1..=100,
+                percent,
+            ),
+            (
+                "visibility_lost_after_s",
+                self.visibility_lost_after_s.into(),
+                0..=86_400,
+                s,
+            ),
+            (
+                "visibility_least_peers",
+                self.visibility_least_peers.into(),
+                1..=PEERS,
+                " vantage points",
+            ),
+            (
+                "visibility_remembered_s",
+                self.visibility_remembered_s.into(),
+                1..=LONG_S,
+                s,
+            ),
+            (
+                "full_feed_percent",
+                self.full_feed_percent.into(),
+                0..=100,
+                percent,
+            ),
+            (
                 "rpki_stale_after_s",
                 self.rpki_stale_after_s.into(),
+                0..=LONG_S,
+                s,
+            ),
+            (
+                "mass_at_least",
+                self.mass_at_least.into(),
+                2..=PREFIXES,
+                " incidents",
+            ),
+            ("mass_within_s", self.mass_within_s.into(), 1..=86_400, s),
+            (
+                "outage_lost_percent",
+                self.outage_lost_percent.into(),
+                1..=100,
+                " per cent",
+            ),
+            (
+                "outage_within_s",
+                self.outage_within_s.into(),
+                1..=86_400,
+                s,
+            ),
+            (
+                "outage_least_prefixes",
+                self.outage_least_prefixes.into(),
+                1..=PREFIXES,
+                " prefixes",
+            ),
+            (
+                "peer_silent_after_s",
+                self.peer_silent_after_s.into(),
+                1..=LONG_S,
+                s,
+            ),
+            (
+                "peer_said_again_over",
+                self.peer_said_again_over.into(),
+                1..=PREFIXES,
+                " prefixes",
+            ),
+            (
+                "peer_clock_off_by_s",
+                self.peer_clock_off_by_s.into(),
+                1..=LONG_S,
+                s,
+            ),
+            (
+                "links_learned_after_s",
+                self.links_learned_after_s.into(),
                 0..=LONG_S,
                 s,
             ),

@@ -83,6 +83,9 @@ pub(crate) const DPS: [&str; 2] = ["64510-64511\n", "64508\n"];
 /// Lists of route servers: 64599 is on the first.
 pub(crate) const ROUTE_SERVERS: [&str; 2] = ["AS64599 # of an exchange point\n", "64598\n"];
 
+/// Lists of links: on the first 64500 was seen behind 64511, 64512 behind 64511.
+pub(crate) const LINKS: [&str; 2] = ["64500|64511\n64511|64512\n", "64500|64510\n"];
+
 /// Lists of bogons: 10.64/16 and AS64507 are on the first, what is on our own is not.
 pub(crate) const BOGONS: [&str; 2] = ["10.64.0.0/16\n64507\n", "192.168.0.0/16\n65000-65534\n"];
 
@@ -116,6 +119,7 @@ fn content(knowledge: &Knowledge) -> Content {
         Kind::Dps => DPS[index],
         Kind::RouteServers => ROUTE_SERVERS[index],
         Kind::Bogons => BOGONS[index],
+        Kind::Links => LINKS[index],
     };
     kind.read(text.as_bytes()).unwrap()
 }

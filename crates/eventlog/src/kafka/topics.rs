@@ -8,7 +8,7 @@ use prost::Message;
 use weir_events::{
     position::TopicEpoch,
     time,
-    topics::{self, BGP_UPDATES},
+    topics::{self, BGP_SIGNALS, BGP_UPDATES},
     v1,
 };
 
@@ -44,10 +44,11 @@ pub(crate) fn start_partitions(log: &EventLog, epoch: TopicEpoch) -> Result<u32,
 }
 
 fn topic_start(topic: &str, epoch: TopicEpoch) -> Vec<u8> {
+    let start = v1::TopicStart {
+        topic_epoch: u64::from(epoch.0),
+    };
     let control = v1::Control {
-        kind: Some(v1::control::Kind::TopicStart(v1::TopicStart {
-            topic_epoch: u64::from(epoch.0),
-        })),
+        kind: Some(v1::control::Kind::TopicStart(start)),
     };
     // No event time: it is a fact of the log, not of any stream's time.
     let now = time::now_us();
@@ -56,6 +57,13 @@ fn topic_start(topic: &str, epoch: TopicEpoch) -> Vec<u8> {
             collector: CONTROL.to_owned(),
             receive_time_us: now,
             body: Some(v1::bgp_update::Body::Control(control)),
+            ..Default::default()
+        }
+        .encode_to_vec()
+    } else if topic == BGP_SIGNALS.name {
+        v1::Signal {
+            receive_time_us: now,
+            topic_start: Some(start),
             ..Default::default()
         }
         .encode_to_vec()
@@ -72,11 +80,14 @@ fn topic_start(topic: &str, epoch: TopicEpoch) -> Vec<u8> {
 
 /// The epoch in the first record of a partition of `topic`, if it is a `TopicStart`.
 pub(crate) fn epoch_of(topic: &str, payload: &[u8]) -> Option<TopicEpoch> {
+    let epoch = |start: v1::TopicStart| u32::try_from(start.topic_epoch).ok().map(TopicEpoch);
     let control = if topic == BGP_UPDATES.name {
         match v1::BgpUpdate::decode(payload).ok()?.body? {
             v1::bgp_update::Body::Control(control) => control,
             v1::bgp_update::Body::Routes(_) => return None,
         }
+    } else if topic == BGP_SIGNALS.name {
+        return epoch(v1::Signal::decode(payload).ok()?.topic_start?);
     } else {
         match v1::BgpMessage::decode(payload).ok()?.body? {
             v1::bgp_message::Body::Control(control) => control,
@@ -84,9 +95,7 @@ pub(crate) fn epoch_of(topic: &str, payload: &[u8]) -> Option<TopicEpoch> {
         }
     };
     match control.kind? {
-        v1::control::Kind::TopicStart(start) => {
-            Some(TopicEpoch(u32::try_from(start.topic_epoch).ok()?))
-        }
+        v1::control::Kind::TopicStart(start) => epoch(start),
         _ => None,
     }
 }
@@ -99,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_first_record_tells_the_epoch() {
-        for topic in [BGP_UPDATES.name, BGP_MESSAGES.name] {
+        for topic in [BGP_UPDATES.name, BGP_MESSAGES.name, BGP_SIGNALS.name] {
             let record = topic_start(topic, TopicEpoch(7));
             assert_eq!(epoch_of(topic, &record), Some(TopicEpoch(7)));
         }

@@ -869,6 +869,127 @@ pub struct Member {
     #[prost(string, tag = "2")]
     pub incident_id: ::prost::alloc::string::String,
 }
+/// Topic bgp-signals: what one record of bgp-updates means beyond its partition, as the first stage of the detector
+/// tells the second. Signals of one source partition come in order; those that were told twice have the same position.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Signal {
+    /// Partition of bgp-updates, and the offset behind the record there.
+    #[prost(uint32, tag = "1")]
+    pub source_partition: u32,
+    #[prost(int64, tag = "2")]
+    pub position: i64,
+    /// Its number among those of the same record in the same partition of bgp-signals.
+    #[prost(uint32, tag = "10")]
+    pub index: u32,
+    /// The second of stream time that it belongs to.
+    #[prost(int64, tag = "3")]
+    pub interval_s: i64,
+    /// The second in which the source partition is now: it tells no more of those before it.
+    #[prost(int64, tag = "4")]
+    pub open_s: i64,
+    /// Of the record.
+    #[prost(int64, tag = "5")]
+    pub event_time_us: i64,
+    #[prost(int64, tag = "6")]
+    pub receive_time_us: i64,
+    #[prost(bool, tag = "7")]
+    pub synthetic: bool,
+    /// In the order in which they are to be taken.
+    #[prost(message, repeated, tag = "8")]
+    pub told: ::prost::alloc::vec::Vec<Told>,
+    /// Only in the first record of a partition, and nothing else then.
+    #[prost(message, optional, tag = "9")]
+    pub topic_start: ::core::option::Option<TopicStart>,
+}
+/// One thing that a signal tells.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Told {
+    #[prost(oneof = "told::What", tags = "1, 2, 3, 4, 5")]
+    pub what: ::core::option::Option<told::What>,
+}
+/// Nested message and enum types in `Told`.
+pub mod told {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum What {
+        #[prost(message, tag = "1")]
+        Candidate(super::Incident),
+        #[prost(message, tag = "2")]
+        Part(super::Part),
+        #[prost(message, tag = "3")]
+        Link(super::Link),
+        #[prost(message, tag = "4")]
+        Holding(super::Holding),
+        #[prost(message, tag = "5")]
+        Hearing(super::Hearing),
+    }
+}
+/// An incident of a type that can be many at once, opened, confirmed or ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Part {
+    #[prost(string, tag = "1")]
+    pub incident_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub r#type: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub prefix: ::core::option::Option<Prefix>,
+    #[prost(uint32, tag = "4")]
+    pub suspect_asn: u32,
+    /// The first one.
+    #[prost(uint32, tag = "5")]
+    pub victim_asn: u32,
+    #[prost(bool, tag = "6")]
+    pub open: bool,
+    /// Distinct ASNs of the peers that have carried it.
+    #[prost(uint32, repeated, tag = "7")]
+    pub peer_asns: ::prost::alloc::vec::Vec<u32>,
+}
+/// Two networks stand side by side on a path: told when they do for the first time here, and once a day.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Link {
+    /// The one with the lesser number first.
+    #[prost(uint32, tag = "1")]
+    pub lesser_asn: u32,
+    #[prost(uint32, tag = "2")]
+    pub greater_asn: u32,
+    /// Stream time since which it has been known here; absent = for long, a RIB told it.
+    #[prost(int64, optional, tag = "3")]
+    pub first_us: ::core::option::Option<i64>,
+}
+/// How many prefixes an origin got and lost in an interval, seen from all vantage points together.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Holding {
+    #[prost(uint32, tag = "1")]
+    pub origin_asn: u32,
+    #[prost(uint32, tag = "2")]
+    pub gained: u32,
+    /// The last route was withdrawn.
+    #[prost(uint32, tag = "3")]
+    pub withdrawn: u32,
+    /// The last route had expired, or gave way to one of another origin.
+    #[prost(uint32, tag = "4")]
+    pub replaced: u32,
+    /// Some of those that were withdrawn.
+    #[prost(message, repeated, tag = "5")]
+    pub examples: ::prost::alloc::vec::Vec<Prefix>,
+}
+/// What one vantage point said in an interval.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hearing {
+    #[prost(string, tag = "1")]
+    pub collector: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub peer: ::core::option::Option<Peer>,
+    #[prost(uint32, tag = "3")]
+    pub messages: u32,
+    #[prost(uint32, tag = "4")]
+    pub announced: u32,
+    /// Announced as they were before.
+    #[prost(uint32, tag = "5")]
+    pub repeated: u32,
+    /// How far behind stream time its clock was at worst, microseconds; negative = ahead.
+    #[prost(int64, tag = "6")]
+    pub skew_us: i64,
+}
 /// Topic service-status: what one service knows of itself, every two seconds.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ServiceStatus {

@@ -59,6 +59,19 @@ impl Seats {
         (self.of_slot.len() >= SEATS).then(oldest).flatten()
     }
 
+    /// How many routes a session has, stale and expired ones too.
+    #[must_use]
+    pub fn count(&self, slot: Slot) -> u32 {
+        let seat = self.of(slot);
+        let taken = seat.and_then(|seat| self.taken.get(usize::from(seat.0)));
+        taken.map_or(0, |(_, count)| *count)
+    }
+
+    /// The sessions that have routes, each with how many, in no order.
+    pub fn counts(&self) -> impl Iterator<Item = (Slot, u32)> {
+        self.taken.iter().copied().filter(|(_, count)| *count > 0)
+    }
+
     /// Whose seat it is.
     #[inline]
     pub(super) fn slot(&self, seat: Seat) -> Option<Slot> {

@@ -21,7 +21,7 @@ pub(crate) struct Manifest {
     pub(crate) p0: i64,
     /// The control shard.
     pub(crate) control: FileEntry,
-    /// Every block, each with its own next offset >= `p0`.
+    /// Every block, each with its own next offset >= `p0`, and every page of links, at `p0`.
     pub(crate) blocks: Vec<BlockEntry>,
     /// The record before `p0`, to recognise the log again.
     pub(crate) before_p0: Option<Remembered>,
@@ -38,12 +38,12 @@ pub(crate) struct FileEntry {
     pub(crate) checksum: u32,
 }
 
-/// A block and where it stands.
+/// A block, or a page of links, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BlockEntry {
-    /// `Block::id`.
+    /// `Block::id`; of a page the number that it is filed under, which no block has.
     pub(crate) block: u32,
-    /// Next offset of this block; it ignores records below.
+    /// Next offset of this block: it ignores records below. A page stands at `p0`.
     pub(crate) pb: i64,
     /// Its content.
     #[serde(flatten)]

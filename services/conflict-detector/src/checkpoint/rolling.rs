@@ -5,9 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use weir_conflicts::Detector;
+use weir_conflicts::{Detector, snapshot::LinksSnapshot};
 use weir_eventlog::{EventLog, LogError, Publisher};
-use weir_events::topics::BGP_UPDATES;
+use weir_events::topics::{BGP_UPDATES, Block};
 use weir_lifecycle::telemetry::task::TaskMeter;
 
 use super::{
@@ -38,7 +38,7 @@ pub(crate) struct Rolling {
     number: u64,
     round: Option<Round>,
     manifest_given: bool,
-    /// Where each block stands on disk.
+    /// Where each block and each page of links stands on disk.
     written: BTreeMap<u32, BlockEntry>,
     /// P0 of the newest manifest.
     published: i64,
@@ -130,22 +130,29 @@ impl Rolling {
         self.number += 1;
         self.begun = Instant::now();
         let dirty = detector.dirty_blocks();
-        let rewritten: BTreeSet<_> = dirty.iter().map(|block| block.id()).collect();
+        let links = detector.links_snapshots();
+        let pages = links.iter().map(LinksSnapshot::block);
+        let rewritten: BTreeSet<_> = dirty.iter().copied().chain(pages).map(Block::id).collect();
         let clean = self
             .written
             .values()
             .filter(|entry| !rewritten.contains(&entry.block))
             .cloned();
-        self.round = Some(Round::begin(
+        let mut round = Round::begin(
             self.number,
             standing.next_offset,
             standing.last.clone(),
             dirty,
             clean,
             self.publisher.last(),
-        ));
+        );
         self.writer
             .give(Work::Control(Box::new(detector.control_snapshot())));
+        if !links.is_empty() {
+            round.links_copied();
+            self.writer.give(Work::Links(links, standing.next_offset));
+        }
+        self.round = Some(round);
     }
 
     fn go_on(&mut self, detector: &mut Detector, standing: &Standing) {
@@ -171,7 +178,7 @@ impl Rolling {
     fn note(&mut self, written: Written) -> Option<i64> {
         match written {
             Written::Control(file) => self.round.as_mut()?.control_written(file),
-            Written::Block(entry) => self.round.as_mut()?.block_written(entry),
+            Written::Blocks(entries) => self.round.as_mut()?.written(entries),
             Written::Manifest(manifest, bytes) => {
                 self.meter.checkpointed(self.begun.elapsed(), bytes);
                 self.round = None;

@@ -1,4 +1,4 @@
-//! One rolling round: the control shard first, then each dirty block in turn, then the manifest.
+//! One rolling round: the control shard and its links first, then each dirty block in turn, then the manifest.
 //!
 //! Pure bookkeeping: which block comes next, what has been written, and whether the manifest may
 //! be published yet. The task copies, another thread writes (docs/detector.md 16, 17).
@@ -21,15 +21,15 @@ pub(crate) struct Round {
     pending: VecDeque<Block>,
     /// Copies that are being written.
     in_writing: usize,
-    /// Every block of the task; clean ones restamped with P0.
+    /// Every block and every page of links; clean ones restamped with P0.
     blocks: BTreeMap<u32, BlockEntry>,
     /// Effects up to here rest on what was copied.
     needs: Ticket,
 }
 
 impl Round {
-    /// Begins at `p0`. `clean` are the blocks that have not changed since their file was written:
-    /// they are restamped, not rewritten.
+    /// Begins at `p0`, with the copy of the control shard. `clean` are the blocks and pages that have not changed
+    /// since their file was written: they are restamped, not rewritten.
     pub(crate) fn begin(
         number: u64,
         p0: i64,
@@ -63,6 +63,11 @@ impl Round {
         !self.pending.is_empty()
     }
 
+    /// Pages of links were copied together with the control shard, all at once.
+    pub(crate) fn links_copied(&mut self) {
+        self.in_writing += 1;
+    }
+
     /// A block was copied at `pb`, after the record `last`; effects up to `published` rest on it.
     pub(crate) fn copied(&mut self, last: Option<Remembered>, published: Ticket) {
         self.in_writing += 1;
@@ -78,10 +83,11 @@ impl Round {
         self.control = Some(file);
     }
 
-    /// A block is on disk.
-    pub(crate) fn block_written(&mut self, entry: BlockEntry) {
+    /// What was copied at once, a block or pages of links, is on disk.
+    pub(crate) fn written(&mut self, entries: Vec<BlockEntry>) {
         self.in_writing -= 1;
-        self.blocks.insert(entry.block, entry);
+        let by_number = entries.into_iter().map(|entry| (entry.block, entry));
+        self.blocks.extend(by_number);
     }
 
     /// True when nothing is left to copy or to write.
@@ -152,7 +158,7 @@ mod tests {
         assert!(!round.is_written());
         assert_eq!(round.next_block(), Some(Block::from_id(5)));
         round.copied(None, Ticket(17));
-        round.block_written(entry(5, 140));
+        round.written(vec![entry(5, 140)]);
         assert!(round.is_written());
 
         assert_eq!(round.manifest(Ticket(16), 0, 1), None);
@@ -166,5 +172,19 @@ mod tests {
         round.control_written(file("control"));
         let manifest = round.manifest(Ticket(0), 0, 1).unwrap();
         assert_eq!(manifest.blocks, [entry(7, 100)]);
+    }
+
+    #[test]
+    fn no_manifest_before_the_links_are_on_disk() {
+        let (page, other) = (1 << 30, (1 << 30) + 1);
+        let clean = [entry(other, 40)].into_iter();
+        let mut round = Round::begin(3, 100, None, vec![], clean, Ticket(0));
+        round.links_copied();
+        round.control_written(file("control"));
+        assert_eq!(round.manifest(Ticket(0), 0, 1), None);
+        round.written(vec![entry(page, 100)]);
+        let manifest = round.manifest(Ticket(0), 0, 1).unwrap();
+        assert_eq!(manifest.blocks, [entry(page, 100), entry(other, 100)]);
+        assert_eq!(manifest.last_position(), 100);
     }
 }

@@ -174,6 +174,7 @@ fn lists_are_named_like_all_else_and_bogons_are_made_of_several_files() {
             anycast: Some(put("anycast", "198.18.0.0/24\n")),
             dps: Some(put("dps", "AS64496\n")),
             route_servers: Some(put("servers", "AS64496\n")),
+            links: Some(put("links", "64496|64497\n")),
             bogons: Some(put("bogons", "10.0.0.0/8\n")),
             delegated: vec![put("registry", registry)],
             store: story.store(),
@@ -204,6 +205,7 @@ fn lists_are_named_like_all_else_and_bogons_are_made_of_several_files() {
             "bogons",
             "# as of 2026-11-20\n10.0.0.0/8\n198.51.100.0/23\n198.51.102.0/24\n",
         ),
+        ("links", "64496|64497\n"),
     ];
     let expected = expected.map(|(kind, text)| (kind, text.to_owned()));
     assert_eq!(named, expected);

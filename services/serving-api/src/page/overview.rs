@@ -15,7 +15,7 @@ use super::{chart, layout, story, text};
 use crate::{Problem, app::App};
 
 /// What sends traffic astray.
-const ASTRAY: [&str; 8] = [
+const ASTRAY: [&str; 11] = [
     "sub-prefix",
     "moas",
     "origin-change",
@@ -24,16 +24,22 @@ const ASTRAY: [&str; 8] = [
     "otc-leak",
     "super-prefix",
     "tier1-sandwich",
+    "own-sub-prefix",
+    "fake-first-hop",
+    "mass-withdrawal",
 ];
 /// What is untidy, and there in the thousands.
-const HYGIENE: [&str; 7] = [
+const HYGIENE: [&str; 10] = [
     "route-leak",
     "bogon-prefix",
     "bogon-asn",
     "path-loop",
     "long-path",
     "flap",
+    "visibility-loss",
     "default-or-too-specific",
+    "fake-link",
+    "peer-health",
 ];
 const SHOWN: usize = 50;
 const ENDED_SHOWN: usize = 10;

@@ -43,6 +43,15 @@ pub(crate) fn headline(row: &IncidentRow) -> String {
         "aspa-invalid" => format!("{suspect} passes it on, which no neighbour authorized it to"),
         "super-prefix" => format!("{suspect} originates it around what {holders} originates"),
         "flap" => format!("its routes, originated by {suspect}, come and go"),
+        "visibility-loss" => {
+            format!("it was lost by many that carried it, originated by {suspect}")
+        }
+        "own-sub-prefix" | "fake-first-hop" => {
+            format!("{suspect} claims to have it from {holders}, beside whom nobody has seen it")
+        }
+        "fake-link" => {
+            format!("{suspect} passes it on from {holders}, beside whom nobody has seen it")
+        }
         "route-leak" => format!("{suspect} passes it on against its relations"),
         "otc-leak" => format!("{suspect} passes on what was for its customers only"),
         _ => format!("{suspect} is the suspect"),
@@ -52,7 +61,12 @@ pub(crate) fn headline(row: &IncidentRow) -> String {
 /// The same of what is about no single prefix.
 fn of_many(row: &IncidentRow, suspect: &str) -> String {
     let many = count(row.member_count.into());
+    let point = row.evidence.first();
+    let point = point.map_or_else(String::new, |seen| format!(" at {}", seen.collector));
     match row.kind.as_str() {
+        "mass-withdrawal" => format!("{suspect} lost {many} of its prefixes at once"),
+        "peer-health" => format!("the vantage point {suspect}{point} speaks oddly"),
+        "moas" => format!("{suspect} originates {many} prefixes of others"),
         _ if row.member_count == 0 => format!("{suspect} is the suspect"),
         "route-leak" => format!("{suspect} passes on {many} prefixes against its relations"),
         "origin-change" => format!("{suspect} originates {many} prefixes in place of others"),
@@ -74,8 +88,12 @@ pub(crate) fn paragraphs(row: &IncidentRow) -> Vec<String> {
         "flap" => "its routes come and go at",
         _ => "the route is with",
     };
+    let did = match row.kind.as_str() {
+        "visibility-loss" => "lost",
+        _ => "carried",
+    };
     let mut seen = format!(
-        "It was carried by peers of {carriers} AS{}; {what} {} of {} vantage points now.",
+        "It was {did} by peers of {carriers} AS{}; {what} {} of {} vantage points now.",
         if carriers == 1 { "" } else { "es" },
         row.visible_peers,
         row.total_peers
@@ -135,6 +153,18 @@ pub(crate) fn reason(name: &str) -> String {
         "provider-of-victim" => "The suspect sells transit to a victim.".into(),
         "transit-of-victim" => "The suspect carried the victim's routes before.".into(),
         "anycast-prefix" => "The prefix is listed as announced from many places.".into(),
+        "no-relations" => {
+            "Nobody says who sells transit to whom: it may be an upstream like many.".into()
+        }
+        "mass" => "Many at once: the incidents below are its parts.".into(),
+        "silent" => "It has said nothing for much longer than it ever did.".into(),
+        "said-again" => "It announced again what it had announced.".into(),
+        "clock-off" => "Its times are far from those of the others.".into(),
+        "brief" => "It has not lasted for long so far.".into(),
+        "flapping" => "Its routes come and go again and again.".into(),
+        "withdrawn-everywhere" => {
+            "Almost nobody carries it any more: its own network most likely withdrew it.".into()
+        }
         "ddos-protection" => "The suspect is listed as a DDoS protection service.".into(),
         "roa-names-others" => "Its ROAs name other networks.".into(),
         "roa-allows-shorter" => "A ROA names the origin, but for shorter prefixes.".into(),

@@ -109,8 +109,8 @@ pub(super) fn dead_letters(site: &Site) -> Finding {
 pub(super) fn retention(site: &Site) -> Finding {
     with_log(site, |log| {
         let (mut lost, mut failing, mut old) = (Vec::new(), Vec::new(), Vec::new());
-        let [stages, _] = order(&site.settings);
-        for (group, topic) in stages {
+        let [tasks, correlators, _] = order(&site.settings);
+        for (group, topic) in tasks.into_iter().chain(correlators) {
             let keeps = Keeps::of(log, &topic)?;
             let committed = admin::committed(log, group, &topic)?;
             for (partition, next) in (0..).zip(committed) {

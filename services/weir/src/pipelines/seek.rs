@@ -147,6 +147,7 @@ fn holder(settings: &Settings, group: &str) -> Result<Holder, Failure> {
 fn with_state(group: &str) -> Option<&'static str> {
     let tasks = [
         weir_conflict_detector::GROUP,
+        weir_conflict_detector::CORRELATOR_GROUP,
         weir_feature_materializer::GROUP,
         weir_metrics_aggregator::PEER_GROUP,
         weir_metrics_aggregator::ORIGIN_GROUP,
