@@ -145,12 +145,14 @@ impl Correlator {
                 match what {
                     Told::Candidate(incident) => self.threads.take(*incident, t, &mut news),
                     Told::Part(part) => self.groups.take(part, t, &mut news),
-                    Told::Link(link, first_us) => self.threads.see(link, first_us),
+                    Told::Link(link, first_us) => self.threads.see(link, first_us, news.day),
                     Told::Holding(origin, told) => self.outages.take(origin, told, t, &mut news),
                     Told::Hearing(voice, told) => self.voices.take(voice, told, t, &mut news),
                 }
             }
         }
+        self.threads.pass(news.day);
+        self.groups.pass(t, second);
         self.outages.pass(t, &mut news);
         self.voices.pass(t, &mut news);
         news.publish(self.epoch, out);

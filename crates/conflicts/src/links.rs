@@ -16,9 +16,9 @@ use crate::thresholds::Thresholds;
 pub(crate) const PAGES: u32 = 32;
 /// Paths that were looked at today and had nothing strange, by hash.
 const CALM_PATHS: usize = 1 << 15;
-const DAY_US: i64 = 86_400 * SECOND_US;
+pub(crate) const DAY_US: i64 = 86_400 * SECOND_US;
 /// Days after which a link that nobody has seen is forgotten.
-const KEPT_DAYS: i64 = 30;
+pub(crate) const KEPT_DAYS: i64 = 30;
 
 /// Two networks that stand side by side, the lesser number first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

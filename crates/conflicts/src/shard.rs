@@ -9,6 +9,7 @@ mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use weir_events::{position::Version, topics::Block};
 use weir_routing::{
@@ -21,9 +22,9 @@ use crate::{
     control::{ControlShard, Speaker},
     damping::Restless,
     facts::{Mark, Measure},
-    incident::{Incident, Key, Severity, Transition},
+    incident::{Incident, Key, Role, Severity, Transition},
     knowledge::Known,
-    links::{Links, Strange},
+    links::{Link, Links, Strange},
     losses::{Loss, Losses},
     record::Record,
     table::{Effect, Table},
@@ -94,12 +95,39 @@ pub(crate) struct Shard {
     pub(crate) baseline: Baseline,
     pub(crate) restless: Restless,
     pub(crate) losses: Losses,
+    /// How many incidents are open about each link.
+    pub(crate) of_link: FxHashMap<(Role, Link), u32>,
     /// Records before this offset are in it already.
     pub(crate) pb: i64,
     pub(crate) dirty: bool,
 }
 
+/// Open incidents about one link, of one type and in one block: who sees all partitions makes one of them in any case.
+const MOST_OF_A_LINK: u32 = 64;
+
 impl Shard {
+    /// One more is opened about a link; false = there are enough.
+    fn one_more_of_link(&mut self, key: Key) -> bool {
+        if !key.role.is_link() {
+            return true;
+        }
+        let open = self.of_link.entry((key.role, key.link())).or_default();
+        let has_room = *open < MOST_OF_A_LINK;
+        *open += u32::from(has_room);
+        has_room
+    }
+
+    /// One of them is over.
+    fn one_less_of_link(&mut self, key: Key) {
+        let of = (key.role, key.link());
+        if let Some(open) = self.of_link.get_mut(&of) {
+            *open -= 1;
+            if *open == 0 {
+                self.of_link.remove(&of);
+            }
+        }
+    }
+
     /// Applies the part of an update that falls into this block.
     #[expect(clippy::too_many_arguments, reason = "each is one fact of the record")]
     pub(crate) fn apply(

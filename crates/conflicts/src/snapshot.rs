@@ -201,20 +201,14 @@ impl LinksSnapshot {
         let mut links: Vec<_> = self.links.iter().collect();
         links.sort_unstable_by_key(|(link, _)| **link);
         to.list(links, |to, (link, known)| {
-            values::put_link(to, *link);
-            to.option(known.first_us, Writer::signed);
-            to.signed(known.day);
+            values::put_known(to, *link, *known)
         });
         to.done()
     }
 
     fn decode(bytes: &[u8], page: u32) -> Result<Self, SnapshotError> {
         let mut from = Reader::new(bytes, FORMAT, LINKS, "links")?;
-        let links: Vec<_> = from.list(|from| {
-            let link = values::link(from)?;
-            let (first_us, day) = (from.option(Reader::signed)?, from.signed()?);
-            Ok((link, Known { first_us, day }))
-        })?;
+        let links: Vec<_> = from.list(values::known)?;
         if links.iter().any(|(link, _)| link.page() != page) {
             return Err(SnapshotError::Impossible {
                 what: "page of links",
@@ -388,6 +382,10 @@ impl BlockSnapshot {
         }
         let timers = open.iter().filter(|(_, live)| live.due_us != i64::MAX);
         let timers = timers.map(|(key, live)| (live.due_us, *key));
+        let mut of_link: FxHashMap<_, u32> = FxHashMap::default();
+        for (key, _) in open.iter().filter(|(key, _)| key.role.is_link()) {
+            *of_link.entry((key.role, key.link())).or_default() += 1;
+        }
         let shard = Shard {
             timers: timers.collect(),
             table,
@@ -396,6 +394,7 @@ impl BlockSnapshot {
             baseline,
             restless,
             losses,
+            of_link,
             pb: 0,
             dirty: false,
         };

@@ -145,6 +145,28 @@ fn a_link_is_one_incident_whatever_comes_over_it() {
 }
 
 #[test]
+fn what_comes_over_a_link_is_told_of_to_a_limit() {
+    let mut world = World::new();
+    let parts: Vec<_> = (0..80).map(|n| format!("10.64.{n}.0/24")).collect();
+    for part in &parts {
+        world.rib(part, "64508 64500");
+    }
+    world.learn(Kind::Relations, 0);
+    world.pass(MINUTE);
+    for part in &parts {
+        world.announce(&[1], part, "64511 64508 64500");
+    }
+    world.pass(SECOND);
+    assert_eq!(world.last().member_count, 64);
+    for part in &parts {
+        world.announce(&[1], part, "64508 64500");
+    }
+    assert_eq!(world.pass(SECOND), ["ended fake-link low ended replaced"]);
+    world.announce(&[1], &parts[79], "64511 64508 64500");
+    assert_eq!(world.pass(SECOND), ["opened fake-link low suspected"]);
+}
+
+#[test]
 fn a_link_that_lasts_for_a_day_is_no_fake() {
     let mut world = settled();
     world.announce(&[1, 2, 3], PREFIXES[0], "64511 64508 64500");
@@ -308,5 +330,19 @@ fn a_vantage_point_that_is_silent_for_long_says_so() {
     assert_eq!(
         world.pass(SECOND),
         ["ended peer-health info ended recovered silent"]
+    );
+    assert_eq!(
+        world.pass(2 * MINUTE),
+        [""; 0],
+        "a second is over with the next Tick"
+    );
+    assert_eq!(
+        world.pass(SECOND),
+        ["opened peer-health info confirmed silent"]
+    );
+    world.pass(2 * DAY);
+    assert_eq!(
+        world.pass(SECOND),
+        ["ended peer-health info ended became-stable silent"]
     );
 }

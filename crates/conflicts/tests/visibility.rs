@@ -14,7 +14,13 @@ use weir_conflicts::{
 use weir_events::position::TopicEpoch;
 
 const PREFIX: &str = "10.64.0.0/20";
-const OTHERS: [&str; 3] = ["10.65.0.0/20", "10.66.0.0/20", "10.67.0.0/20"];
+const OTHERS: [&str; 5] = [
+    "10.65.0.0/20",
+    "10.66.0.0/20",
+    "10.67.0.0/20",
+    "10.68.0.0/20",
+    "10.69.0.0/20",
+];
 const OPENED: &str = "opened visibility-loss medium confirmed brief";
 const GOES_ON: &str = "updated visibility-loss medium confirmed brief";
 const LASTS: &str = "updated visibility-loss high confirmed";

@@ -76,6 +76,17 @@ impl Groups {
     }
 }
 
+impl Groups {
+    /// What came up too long ago to be part of anything, and is not, is forgotten.
+    pub(super) fn pass(&mut self, t: &Thresholds, second: i64) {
+        let since = second.saturating_sub(t.mass_within_s.into());
+        self.0.retain(|_, group| {
+            let mut parts = group.parts.values();
+            group.lead.is_some() || parts.any(|part| part.opened_s > since)
+        });
+    }
+}
+
 impl Group {
     fn is_over(&self) -> bool {
         let is_ended = |lead: &Incident| lead.state == State::Ended;

@@ -10,6 +10,7 @@ use weir_events::{
 
 use crate::{
     incident::{Change, Incident, Transition},
+    links::DAY_US,
     signal::Signal,
 };
 
@@ -20,6 +21,8 @@ pub(super) struct News {
     pub(super) second: i64,
     /// The signal at hand tells of something made up.
     pub(super) synthetic: bool,
+    /// The day of the signal at hand, since the Unix epoch.
+    pub(super) day: i64,
     told: BTreeMap<Uuid, Incident>,
 }
 
@@ -28,12 +31,16 @@ impl News {
         Self {
             second,
             synthetic: false,
+            day: 0,
             told: BTreeMap::new(),
         }
     }
 
     pub(super) fn from(&mut self, signal: &Signal) {
         self.synthetic = signal.synthetic;
+        // Before the first Tick there is no second.
+        let at_us = Some(self.at_us()).filter(|at| *at > 0);
+        self.day = at_us.unwrap_or(signal.event_time_us).div_euclid(DAY_US);
     }
 
     /// The second as an event time, microseconds.

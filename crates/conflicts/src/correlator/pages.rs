@@ -75,6 +75,7 @@ impl Correlator {
             to.bytes(&wire::signal(signal).encode_to_vec());
         });
         to.list(self.threads.open.values(), put_thread);
+        to.signed(self.threads.swept);
         to.list(&self.groups.0, put_group);
         to.list(&self.outages.open, |to, (_, outage)| {
             values::put_incident(to, &outage.incident);
@@ -94,6 +95,7 @@ impl Correlator {
         let (signals, duplicates) = (from.unsigned()?, from.unsigned()?);
         let pending: Vec<(Order, Signal)> = from.list(pending)?;
         let threads: Vec<((Kind, Link), Thread)> = from.list(thread)?;
+        let swept = from.signed()?;
         let groups: Vec<_> = from.list(group)?;
         let outages: Vec<Outage> = from.list(|from| {
             Ok(Outage {
@@ -108,6 +110,7 @@ impl Correlator {
         (self.signals, self.duplicates) = (signals, duplicates);
         self.pending = pending.into_iter().collect();
         self.threads.open = threads.into_iter().collect();
+        self.threads.swept = swept;
         self.groups = Groups(groups.into_iter().collect());
         let outages = outages.into_iter();
         self.outages.open = outages.map(|of| (of.incident.suspect, of)).collect();
@@ -119,10 +122,9 @@ impl Correlator {
         let mut to = Writer::new(FORMAT, PAGE);
         let links = self.threads.links.iter();
         let mut links: Vec<_> = links.filter(|(link, _)| link.page() == number).collect();
-        links.sort_unstable();
-        to.list(links, |to, (link, since)| {
-            values::put_link(to, *link);
-            to.option(*since, Writer::signed);
+        links.sort_unstable_by_key(|(link, _)| **link);
+        to.list(links, |to, (link, known)| {
+            values::put_known(to, *link, *known)
         });
         let accounts = self.outages.accounts.iter();
         let mut accounts: Vec<_> = accounts.filter(|(of, _)| page(**of) == number).collect();
@@ -141,8 +143,7 @@ impl Correlator {
 
     fn restore_accounts(&mut self, number: u32, bytes: &[u8]) -> Read<()> {
         let mut from = Reader::new(bytes, FORMAT, PAGE, "page of the second stage")?;
-        let links: Vec<_> =
-            from.list(|from| Ok((values::link(from)?, from.option(Reader::signed)?)))?;
+        let links: Vec<_> = from.list(values::known)?;
         let accounts: Vec<_> = from.list(|from| {
             let origin = values::asn(from)?;
             let held = from.number("prefixes")?;

@@ -10,12 +10,9 @@ use weir_routing::Prefix;
 use super::news::News;
 use crate::{
     incident::{Change, Incident, Kind, Member, State},
-    links::Link,
+    links::{KEPT_DAYS, Known, Link},
     thresholds::Thresholds,
 };
-
-/// Since when a link has been known in any partition; `None` = for long.
-pub(super) type Since = Option<i64>;
 
 /// One incident and the candidates that it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,30 +26,46 @@ pub(super) struct Thread {
 /// All links of this partition of signals, and what is open about them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Threads {
-    pub(super) links: FxHashMap<Link, Since>,
+    pub(super) links: FxHashMap<Link, Known>,
     pub(super) open: BTreeMap<(Kind, Link), Thread>,
+    /// The day on which links were forgotten last.
+    pub(super) swept: i64,
     /// Pages of links that changed.
     pub(super) dirty: BTreeSet<u32>,
 }
 
 impl Threads {
-    /// A partition has seen a link.
-    pub(super) fn see(&mut self, link: Link, first_us: Since) {
-        let since = self.links.entry(link).or_insert_with(|| {
-            self.dirty.insert(link.page());
-            first_us
+    /// A partition sees a link on a day, and has for so long; `None` = for long.
+    pub(super) fn see(&mut self, link: Link, first_us: Option<i64>, day: i64) {
+        let before = self.links.get(&link).copied();
+        let seen = before.map_or(Known { first_us, day }, |before| Known {
+            first_us: before.first_us.min(first_us),
+            day: before.day.max(day),
         });
-        if first_us < *since {
-            *since = first_us;
+        if before != Some(seen) {
+            self.links.insert(link, seen);
             self.dirty.insert(link.page());
         }
     }
 
+    /// Once a day: forgets what no partition has seen for long.
+    pub(super) fn pass(&mut self, day: i64) {
+        if day <= self.swept {
+            return;
+        }
+        self.swept = day;
+        // A partition tells of what it sees once a day.
+        let kept = |known: &Known| day - known.day <= KEPT_DAYS + 1;
+        let gone = self.links.extract_if(|_, known| !kept(known));
+        self.dirty.extend(gone.map(|(link, _)| link.page()));
+    }
+
     /// It had been known somewhere when the candidate came up.
     fn was_known(&self, link: Link, candidate: &Incident, t: &Thresholds) -> bool {
-        let Some(since) = self.links.get(&link) else {
+        let Some(known) = self.links.get(&link) else {
             return false;
         };
+        let since = known.first_us;
         let believed = since.map(|since| since.saturating_add(t.stable_after_us()));
         believed.is_none_or(|at| at <= candidate.first_seen_us)
     }
@@ -71,6 +84,10 @@ impl Threads {
         let before = thread.parts.insert(candidate.id, part);
         if candidate.id == thread.lead.id {
             thread.lead = candidate;
+            if thread.lead.change == Change::Reopened {
+                // Others were open all the time.
+                thread.lead.change = Change::Updated;
+            }
         } else if before == Some(part) {
             self.open.insert(at, thread);
             return;
@@ -127,5 +144,33 @@ fn confirmed_or_suspected(incident: &Incident) -> State {
         State::Confirmed
     } else {
         State::Suspected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_routing::Asn;
+
+    use super::*;
+
+    #[test]
+    fn a_link_is_as_old_as_in_the_partition_that_knew_it_first_and_forgotten_after_a_month() {
+        let (mut threads, link) = (Threads::default(), Link::new(Asn(64_501), Asn(64_500)));
+        for (first_us, day) in [(Some(7), 100), (Some(5), 101), (Some(9), 101)] {
+            threads.see(link, first_us, day);
+        }
+        let known = |threads: &Threads| threads.links.get(&link).copied();
+        let expected = Known {
+            first_us: Some(5),
+            day: 101,
+        };
+        assert_eq!(known(&threads), Some(expected));
+        threads.see(link, None, 101);
+        threads.pass(132);
+        assert_eq!(known(&threads).map(|known| known.first_us), Some(None));
+        threads.dirty.clear();
+        threads.pass(133);
+        assert_eq!(known(&threads), None);
+        assert_eq!(threads.dirty, BTreeSet::from([link.page()]));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use weir_events::time::SECOND_US;
+
 use super::news::News;
 use crate::{
     incident::{EndReason, Evidence, Incident, Kind, State},
@@ -89,8 +91,18 @@ impl Voices {
         }
     }
 
-    /// Who is silent, and what is over.
+    /// Who is silent, and what is over. Who has been silent for a day is a vantage point no more.
     pub(super) fn pass(&mut self, t: &Thresholds, news: &mut News) {
+        let forgotten = t.stable_after_us() / SECOND_US;
+        self.0.retain(|_, manner| {
+            let stays = news.second.saturating_sub(manner.heard_s) <= forgotten;
+            if !stays {
+                for fault in Fault::ALL {
+                    manner.ends(fault, EndReason::BecameStable, news);
+                }
+            }
+            stays
+        });
         for (voice, manner) in &mut self.0 {
             let pause = news.second.saturating_sub(manner.heard_s);
             if manner.pauses.is_long(pause, t) {

@@ -90,6 +90,9 @@ impl Shard {
         ground: Ground<'_>,
         cause: Cause<'_>,
     ) -> Option<Change> {
+        if !self.one_more_of_link(key) {
+            return None;
+        }
         let now = ground.control.now();
         let at = cause.record.event_time_us;
         let mut back = None;
@@ -101,6 +104,7 @@ impl Shard {
             let asn = session.map(|session| session.peer.asn);
             let known = asn.is_some_and(|asn| closed.incident.peer_asns.contains(&asn));
             if faded && known && (recent || !closed.gone) {
+                self.one_less_of_link(key);
                 return None;
             }
             back = self.closed.remove(&key).filter(|_| recent);
@@ -314,6 +318,7 @@ impl Shard {
     }
 
     fn close(&mut self, key: Key, live: Live, now: i64) {
+        self.one_less_of_link(key);
         let Live {
             incident, worst, ..
         } = live;

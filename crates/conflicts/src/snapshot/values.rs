@@ -21,7 +21,7 @@ use crate::{
     holdings::Holdings,
     incident::{Incident, Severity},
     knowledge::Remembered,
-    links::Link,
+    links::{Known, Link},
     losses::{Loss, Losses},
     record::Knowledge,
     signal::{Hearing, Holding},
@@ -313,6 +313,18 @@ pub(crate) fn put_link(to: &mut Writer, link: Link) {
 
 pub(crate) fn link(from: &mut Reader<'_>) -> Read<Link> {
     Ok(Link::new(asn(from)?, asn(from)?))
+}
+
+pub(crate) fn put_known(to: &mut Writer, link: Link, known: Known) {
+    put_link(to, link);
+    to.option(known.first_us, Writer::signed);
+    to.signed(known.day);
+}
+
+pub(crate) fn known(from: &mut Reader<'_>) -> Read<(Link, Known)> {
+    let link = link(from)?;
+    let (first_us, day) = (from.option(Reader::signed)?, from.signed()?);
+    Ok((link, Known { first_us, day }))
 }
 
 pub(crate) fn put_heard(to: &mut Writer, (slot, heard): (&Slot, &Hearing)) {
