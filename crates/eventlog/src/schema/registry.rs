@@ -184,14 +184,25 @@ impl Registry {
 
     /// The id of `file` under `subject`.
     fn id(&self, subject: &str, file: &ProtoFile, register: bool) -> Result<u32, SchemaError> {
+        let references = self.references(file, register)?;
+        self.id_with(subject, file, &references, register)
+    }
+
+    /// What `file` imports, each with what it imports in turn.
+    fn references(
+        &self,
+        file: &ProtoFile,
+        register: bool,
+    ) -> Result<Vec<Reference<'static>>, SchemaError> {
         let mut references = Vec::new();
         for name in file.imports {
             let Some(imported) = proto::FILES.iter().find(|file| file.name == *name) else {
                 continue;
             };
-            self.id(name, imported, register)?;
+            let nested = self.references(imported, register)?;
+            self.id_with(name, imported, &nested, register)?;
             let version: Version =
-                self.registered(name, imported, &[])?
+                self.registered(name, imported, &nested)?
                     .ok_or_else(|| SchemaError::Missing {
                         subject: (*name).to_owned(),
                     })?;
@@ -201,7 +212,17 @@ impl Registry {
                 version: version.version,
             });
         }
-        if let Some(Registered { id }) = self.registered(subject, file, &references)? {
+        Ok(references)
+    }
+
+    fn id_with(
+        &self,
+        subject: &str,
+        file: &ProtoFile,
+        references: &[Reference<'_>],
+        register: bool,
+    ) -> Result<u32, SchemaError> {
+        if let Some(Registered { id }) = self.registered(subject, file, references)? {
             return Ok(id);
         }
         if !register {
@@ -210,7 +231,7 @@ impl Registry {
             });
         }
         let path = format!("/subjects/{}/versions", escaped(subject));
-        let answer = self.ask(subject, "POST", &path, Some(&body(file, &references)))?;
+        let answer = self.ask(subject, "POST", &path, Some(&body(file, references)))?;
         let answer = answer.unwrap_or_default();
         let Registered { id } = read(subject, &answer)?;
         tracing::info!(subject, id, "definition registered");
