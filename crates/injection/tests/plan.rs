@@ -15,14 +15,14 @@ use weir_routing::{
 };
 
 const BEGIN: i64 = 1_767_225_600_000_000;
-const PEERS: u32 = 14;
-const PREFIXES: u32 = 200;
+const PEERS: u32 = 22;
+const PREFIXES: u32 = 240;
 
-/// Fourteen vantage points that see eighty prefixes of as many networks, and a dozen of each of ten more, for an hour.
+/// Twenty-two vantage points that see eighty prefixes of as many networks, and sixteen of each of ten more, for an hour.
 fn world() -> World {
     world_of(|number| match number {
         0..80 => (format!("240.{number}.0.0/16"), number),
-        _ => (format!("241.0.{number}.0/24"), 100 + (number - 80) / 12),
+        _ => (format!("241.0.{number}.0/24"), 100 + (number - 80) / 16),
     })
 }
 
@@ -54,7 +54,7 @@ fn world_of(held: fn(u32) -> (String, u32)) -> World {
             };
             let address = format!("198.18.0.{}", peer + 1).parse().unwrap();
             let message = Message {
-                event_time_us: BEGIN + i64::from(number) * 18_000_000,
+                event_time_us: BEGIN + i64::from(number) * 15_000_000,
                 peer: Peer::new(address, vantage_point(peer)),
                 body: Body::Update(update),
             };
