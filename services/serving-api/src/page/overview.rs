@@ -15,7 +15,7 @@ use super::{chart, layout, story, text};
 use crate::{Problem, app::App};
 
 /// What sends traffic astray.
-const ASTRAY: [&str; 11] = [
+const ASTRAY: [&str; 9] = [
     "sub-prefix",
     "moas",
     "origin-change",
@@ -24,12 +24,10 @@ const ASTRAY: [&str; 11] = [
     "otc-leak",
     "super-prefix",
     "tier1-sandwich",
-    "own-sub-prefix",
-    "fake-first-hop",
     "mass-withdrawal",
 ];
 /// What is untidy, and there in the thousands.
-const HYGIENE: [&str; 10] = [
+const HYGIENE: [&str; 12] = [
     "route-leak",
     "bogon-prefix",
     "bogon-asn",
@@ -38,7 +36,9 @@ const HYGIENE: [&str; 10] = [
     "flap",
     "visibility-loss",
     "default-or-too-specific",
+    "fake-first-hop",
     "fake-link",
+    "own-sub-prefix",
     "peer-health",
 ];
 const SHOWN: usize = 50;
