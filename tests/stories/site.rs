@@ -5,6 +5,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -66,10 +67,17 @@ fn binaries() -> &'static Path {
     program::binary().parent().unwrap()
 }
 
-/// An address of the loopback that nobody listens at.
+/// An address of the loopback that nobody listens at, and that nobody is given before a process that starts
+/// slowly listens there: below the ports that the system hands out, above those of the engines.
 fn free_address() -> String {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap().to_string()
+    static ASKED: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let port = 30_000 + ASKED.fetch_add(1, Ordering::Relaxed) % 2_700;
+        let address = format!("127.0.0.1:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// Settings, and a folder for what the processes keep and say.

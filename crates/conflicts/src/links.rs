@@ -8,9 +8,9 @@ use std::hash::BuildHasher;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use weir_events::time::SECOND_US;
-use weir_routing::{AsPath, Asn, Bogons};
+use weir_routing::{AsPath, Asn, Bogons, Origin};
 
-use crate::thresholds::Thresholds;
+use crate::{facts, thresholds::Thresholds};
 
 /// Pages that links are spread over.
 pub(crate) const PAGES: u32 = 32;
@@ -136,7 +136,8 @@ impl Links {
             return None;
         }
         let mut strange = None;
-        let origin = path.sequences().flatten().copied().next_back();
+        let stripped = |asn: Asn| asn.is_private() && bogons.contains_asn(asn);
+        let originates = |asn| facts::origin(path, stripped) == Some(Origin::As(asn));
         let known = |asn: Asn| !bogons.contains_asn(asn);
         for [near, far] in path
             .links()
@@ -147,7 +148,7 @@ impl Links {
                 strange = Some(Strange {
                     near,
                     far,
-                    at_origin: Some(far) == origin && path.origin().is_some(),
+                    at_origin: originates(far),
                     is_learned: false,
                 });
             }
@@ -237,6 +238,8 @@ mod tests {
     #[case::nearest_to_the_origin("64501 64504 64505 64503", Some((64_505, 64_503, true)))]
     #[case::a_private_number("64501 64502 65001", None)]
     #[case::a_set_has_no_order("64501 64502 {64503,64504}", None)]
+    #[case::before_a_set_is_not_at_the_origin("64501 64503 {64502,64504}", Some((64_501, 64_503, false)))]
+    #[case::a_private_number_behind_the_origin("64501 64503 65001", Some((64_501, 64_503, true)))]
     #[case::a_poisoned_path("64501 64503 64502 64503", None)]
     fn what_no_rib_and_no_day_have_shown_is_strange(
         #[case] path: &str,

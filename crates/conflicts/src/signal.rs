@@ -1,5 +1,7 @@
 //! What the detector of one partition tells the second stage, which sees all partitions: see `correlator`.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 use weir_events::topics::{self, BGP_SIGNALS};
 use weir_routing::{Asn, Peer, Prefix};
@@ -205,13 +207,11 @@ impl Tellings {
         if self.told.is_empty() && self.over.is_none() {
             return Vec::new();
         }
-        let mut by_partition: std::collections::BTreeMap<(u32, i64), Vec<Told>> =
-            match self.over.take() {
-                Some(over) => (0..BGP_SIGNALS.partitions)
-                    .map(|to| ((to, over), Vec::new()))
-                    .collect(),
-                None => std::collections::BTreeMap::new(),
-            };
+        let mut by_partition: BTreeMap<(u32, i64), Vec<Told>> = BTreeMap::new();
+        if let Some(over) = self.over.take() {
+            let all = 0..BGP_SIGNALS.partitions;
+            by_partition.extend(all.map(|to| ((to, over), Vec::new())));
+        }
         for (interval_s, what) in self.told.drain(..) {
             by_partition
                 .entry((what.partition(), interval_s))

@@ -74,9 +74,7 @@ impl Groups {
             self.0.remove(&of);
         }
     }
-}
 
-impl Groups {
     /// What came up too long ago to be part of anything, and is not, is forgotten.
     pub(super) fn pass(&mut self, t: &Thresholds, second: i64) {
         let since = second.saturating_sub(t.mass_within_s.into());
