@@ -6,6 +6,7 @@ mod story;
 mod world;
 
 use proptest::prelude::*;
+use prost::Message;
 use story::{DAY, MINUTE, peer};
 use weir_conflicts::{Correlator, Thresholds, Transition, record::Control, wire};
 use weir_events::{
@@ -178,6 +179,64 @@ proptest! {
                 let mut empty = Correlator::new(TopicEpoch(1), Thresholds::default());
                 prop_assert!(empty.restore_page(number, &bytes[..cut]).is_err());
             }
+        }
+    }
+
+    /// A record that somebody else wrote is refused, or judged as what it says.
+    #[test]
+    fn damaged_signals_end_no_task(
+        steps in prop::collection::vec(any_step(), 1..30),
+        bytes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 0..20),
+        numbers in prop::collection::vec((any::<prop::sample::Index>(), 0..8_u8, any_number()), 0..20),
+    ) {
+        let world = tell(&steps);
+        let mut log: Vec<v1::Signal> = world.signals.into_iter().map(|(_, signal)| signal).collect();
+        for (record, field, number) in numbers {
+            let record = record.index(log.len());
+            damage(&mut log[record], field, number);
+        }
+        let mut log: Vec<Vec<u8>> = log.iter().map(Message::encode_to_vec).collect();
+        for (record, at, byte) in bytes {
+            let record = record.index(log.len());
+            let at = at.index(log[record].len());
+            log[record][at] = byte;
+        }
+        let mut correlator = Correlator::new(TopicEpoch(1), Thresholds::default());
+        let mut found = Vec::new();
+        for signal in log.iter().filter_map(|bytes| wire::decode_signal(bytes).ok()?) {
+            correlator.apply(signal, &mut found);
+        }
+        correlator.changed_pages();
+    }
+}
+
+/// The ends of what a number can be, or any.
+fn any_number() -> impl Strategy<Value = i64> {
+    let ends = [i64::MIN, -1, 0, u32::MAX.into(), i64::MAX];
+    prop_oneof![prop::sample::select(ends.to_vec()), any::<i64>()]
+}
+
+fn damage(signal: &mut v1::Signal, field: u8, number: i64) {
+    use v1::told::What;
+    match field {
+        0 => signal.interval_s = number,
+        1 => signal.open_s = number,
+        2 => signal.event_time_us = number,
+        _ => {}
+    }
+    let small = number as u32;
+    for told in &mut signal.told {
+        match told.what.as_mut() {
+            Some(What::Link(link)) if field == 3 => link.first_us = Some(number),
+            Some(What::Holding(of)) if field == 4 => (of.gained, of.replaced) = (small, !small),
+            Some(What::Holding(of)) if field == 5 => of.withdrawn = small,
+            Some(What::Hearing(of)) if field == 6 => {
+                (of.announced, of.repeated, of.skew_us) = (small, small, number);
+            }
+            Some(What::Candidate(incident)) if field == 7 => {
+                (incident.first_seen_us, incident.last_seen_us) = (number, number);
+            }
+            _ => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use prost::Message;
 use uuid::Uuid;
-use weir_events::v1;
+use weir_events::{topics::BGP_UPDATES, v1};
 use weir_routing::{Asn, Prefix, wire};
 
 use super::{WireError, asns, missing, numbers, state, state_back, unknown};
@@ -103,12 +103,15 @@ pub fn signal_back(from: v1::Signal) -> Result<Option<Signal>, WireError> {
     if from.topic_start.is_some() {
         return Ok(None);
     }
+    if from.source_partition >= BGP_UPDATES.partitions {
+        return Err(unknown("source partition", from.source_partition));
+    }
     Ok(Some(Signal {
         source: from.source_partition,
         position: from.position,
         index: from.index,
-        interval_s: from.interval_s,
-        open_s: from.open_s,
+        interval_s: second("interval", from.interval_s)?,
+        open_s: second("open second", from.open_s)?,
         event_time_us: from.event_time_us,
         receive_time_us: from.receive_time_us,
         synthetic: from.synthetic,
@@ -118,6 +121,15 @@ pub fn signal_back(from: v1::Signal) -> Result<Option<Signal>, WireError> {
             .map(told_back)
             .collect::<Result<_, _>>()?,
     }))
+}
+
+/// Seconds since the Unix epoch that a stream may be in: nobody waits for the others.
+fn second(what: &'static str, of: i64) -> Result<i64, WireError> {
+    if (0..=u32::MAX.into()).contains(&of) {
+        Ok(of)
+    } else {
+        Err(unknown(what, of))
+    }
 }
 
 fn told_back(from: v1::Told) -> Result<Told, WireError> {
@@ -169,4 +181,32 @@ fn told_back(from: v1::Told) -> Result<Told, WireError> {
         }
         None => return missing("what is told"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::the_last_partition(BGP_UPDATES.partitions - 1, 0, 0, true)]
+    #[case::no_partition(BGP_UPDATES.partitions, 0, 0, false)]
+    #[case::before_the_epoch(0, -1, 0, false)]
+    #[case::the_last_second(0, 0, u32::MAX.into(), true)]
+    #[case::after_it(0, 0, i64::from(u32::MAX) + 1, false)]
+    fn a_source_or_second_that_none_can_be_is_refused(
+        #[case] source_partition: u32,
+        #[case] interval_s: i64,
+        #[case] open_s: i64,
+        #[case] is_believed: bool,
+    ) {
+        let signal = v1::Signal {
+            source_partition,
+            interval_s,
+            open_s,
+            ..v1::Signal::default()
+        };
+        assert_eq!(signal_back(signal).is_ok(), is_believed);
+    }
 }
