@@ -104,7 +104,7 @@ impl Losses {
         }
     }
 
-    /// The session has a route to it again.
+    /// The session has a route to it again. Who had one all the time lost none.
     pub(crate) fn came_back(&mut self, prefix: &Prefix, slot: Slot) {
         let Some(missed) = self.of.get_mut(prefix) else {
             return;
@@ -135,8 +135,8 @@ impl Losses {
 
     /// True while too few carry it, and that has not been told.
     pub(crate) fn waits(&self, prefix: &Prefix) -> bool {
-        let missed = self.of.get(prefix);
-        missed.is_some_and(|missed| missed.since_us.is_some())
+        let waits = |missed: &Missed| missed.since_us.is_some();
+        !self.waiting.is_empty() && self.of.get(prefix).is_some_and(waits)
     }
 
     /// Prefixes that too few have carried since then or before.

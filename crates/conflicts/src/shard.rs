@@ -185,6 +185,9 @@ impl Shard {
                     let table = &mut self.table;
                     let effect = table.announce(prefix, nlri.path_id, path, voice, peers, t);
                     repeated += u32::from(effect == Effect::None);
+                    if effect == Effect::Added {
+                        self.losses.came_back(&prefix, voice.slot);
+                    }
                     note(prefix, Some(path), effect);
                 }
             }

@@ -49,6 +49,8 @@ pub(crate) enum Effect {
     Forgotten,
     /// It changed them.
     Changed,
+    /// Where the session had none there is one now.
+    Added,
     /// Besides, a route of this suspect went or gave way before it had stood for long: worth so many points.
     Disturbed(u32, Asn),
 }
@@ -183,14 +185,14 @@ impl Table {
             Announced::Added => paths.retain(path, 1),
             Announced::Replaced(old) => {
                 paths.retain(path, 1);
-                left.note(paths, &old);
+                left.replaced_by(paths, &old, path);
                 if !voice.from_rib {
                     disturbed = suspect_of_restless(paths, &old, voice, peers, t);
                 }
                 leave(paths, &mut entry.history, old.path, now);
             }
         }
-        left.replaced((paths, seats), entry, holdings);
+        left.outlived((paths, seats), entry, holdings);
         if done == Announced::Same {
             return Effect::of(changed);
         }
@@ -212,8 +214,11 @@ impl Table {
         if voice.from_rib {
             mark_from_rib(paths, entry, path, now, t);
         }
-        let disturbs = |suspect| Effect::Disturbed(damping::CHANGED, suspect);
-        disturbed.map_or(Effect::Changed, disturbs)
+        match disturbed {
+            Some(suspect) => Effect::Disturbed(damping::CHANGED, suspect),
+            None if done == Announced::Added => Effect::Added,
+            None => Effect::Changed,
+        }
     }
 
     /// Applies a withdrawal; that of a route that had expired changes nothing. `lost` is told what the session had, with
@@ -266,7 +271,7 @@ impl Table {
         if changed {
             left.withdrawn(prefix, (paths, seats), entry, holdings);
         } else {
-            left.replaced((paths, seats), entry, holdings);
+            left.outlived((paths, seats), entry, holdings);
         }
         let Some(suspect) = disturbed else {
             return if forgotten && !changed {

@@ -58,7 +58,7 @@ impl Shard {
             let (watched, missed) = entry.map_or((false, false), |e| (e.watched, e.missed));
             let announced = of_prefix.iter().any(|touch| touch.path.is_some());
             if missed {
-                self.recount(prefix, slot, announced, ground);
+                self.recount(prefix, announced, ground);
             }
             if watched || !findings.is_empty() {
                 let end = if announced {

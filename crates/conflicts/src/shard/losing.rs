@@ -24,31 +24,13 @@ struct FullFeed(u64);
 impl Shard {
     /// A record changed routes of a prefix that somebody has lost: takes note when too few begin to carry it, or when
     /// enough do again. Told is what lasts.
-    pub(super) fn recount(
-        &mut self,
-        prefix: Prefix,
-        slot: Slot,
-        announced: bool,
-        ground: Ground<'_>,
-    ) {
-        let Self { table, losses, .. } = self;
-        let Some(entry) = table.entries.get_mut(&prefix) else {
-            return;
-        };
-        if announced && losses.has(&prefix, slot) && entry.routes.has_slot(slot, &table.seats) {
-            losses.came_back(&prefix, slot);
-        }
-        entry.missed = losses.any(&prefix);
-        if !entry.missed {
-            return;
-        }
+    pub(super) fn recount(&mut self, prefix: Prefix, announced: bool, ground: Ground<'_>) {
         let t = ground.measure.thresholds;
-        let waits = losses.waits(&prefix);
         // What is withdrawn ends no wait, and what is announced begins none.
-        if waits != announced {
+        if self.losses.waits(&prefix) != announced {
             return;
         }
-        if waits {
+        if announced {
             if !self.visibility(&prefix, ground).is_loss(t) {
                 self.losses.wait(prefix, None);
             }

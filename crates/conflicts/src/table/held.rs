@@ -61,6 +61,14 @@ impl Left {
         }
     }
 
+    /// A route gave way to one of this path: who originates both is not gone.
+    pub(super) fn replaced_by(&mut self, paths: &Paths, old: &Route, new: PathRef) {
+        let origin = |path| paths.facts(path).map(|facts| &facts.origin);
+        if origin(old.path) != origin(new) {
+            self.note(paths, old);
+        }
+    }
+
     /// They were withdrawn.
     pub(super) fn withdrawn(
         self,
@@ -75,7 +83,7 @@ impl Left {
     }
 
     /// They had expired, or gave way to others: no prefix is lost to the world by that.
-    pub(super) fn replaced(self, of: (&Paths, &Seats), entry: &mut Entry, holdings: &mut Holdings) {
+    pub(super) fn outlived(self, of: (&Paths, &Seats), entry: &mut Entry, holdings: &mut Holdings) {
         for left in self.gone(of, entry) {
             holdings.outlives(left.suspect());
         }

@@ -35,7 +35,7 @@ impl Table {
                 left.note(paths, &old);
                 leave(paths, &mut entry.history, old.path, now);
             }
-            left.replaced((paths, seats), entry, holdings);
+            left.outlived((paths, seats), entry, holdings);
         }
     }
 
@@ -91,7 +91,7 @@ fn drop_expired(
         leave(paths, history, old.path, now);
     });
     *lost |= had && routes.is_empty();
-    left.replaced((paths, seats), entry, holdings);
+    left.outlived((paths, seats), entry, holdings);
 }
 
 #[cfg(test)]
