@@ -61,6 +61,8 @@ impl Shard {
                 self.recount(prefix, slot, announced, ground);
             }
             if watched || !findings.is_empty() {
+                // What claims the prefix opens first: a case has its name.
+                findings.sort_by_key(|finding| finding.kind.role());
                 let end = if announced {
                     EndReason::Replaced
                 } else {
