@@ -24,10 +24,11 @@ enum Step {
 }
 use Step::{Learns, Passes, Says, Withdraws};
 
-/// 64500 holds a /20 and a /24 in it, 64520 the /20 beside it, 64530 one far away in the same block.
-const HELD: [(&str, u32); 4] = [
+/// 64500 holds a /20 and a /24 in it, 64540 the next /24, 64520 the /20 beside it, 64530 one far away in the same block.
+const HELD: [(&str, u32); 5] = [
     ("10.64.0.0/20", 64_500),
     ("10.64.4.0/24", 64_500),
+    ("10.64.5.0/24", 64_540),
     ("10.64.16.0/20", 64_520),
     ("10.72.0.0/20", 64_530),
 ];
@@ -108,6 +109,15 @@ const ATTACK: [Step; 7] = [
     Says(2, "10.64.8.0/24", "64510"),
     Says(2, "10.64.9.0/24", "64510"),
 ], &["sub-prefix 10.64.8.0/24 64510: 1", "sub-prefix 10.64.9.0/24 64510: 1"])]
+#[case::a_part_and_one_that_was_there_beside(&[
+    Says(2, "10.64.8.0/24", "64510"),
+    Says(2, "10.64.4.0/24", "64510"),
+    Says(2, "10.64.9.0/24", "64510"),
+], &[
+    "sub-prefix 10.64.8.0/24 64510: 1",
+    "moas 10.64.4.0/24 64510: 1",
+    "sub-prefix 10.64.9.0/24 64510: 1",
+])]
 #[case::what_roas_forbid_too(&[
     Learns(0),
     Says(2, "10.64.8.0/25", "64510"),
@@ -148,6 +158,14 @@ fn one_attack_is_one_case(#[case] steps: &[Step], #[case] expected: &[&str]) {
     Says(2, "10.64.8.0/24", "64510"),
     Says(2, "10.72.0.0/20", "64510"),
 ], &["sub-prefix 10.64.8.0/24 64510: 1", "moas 10.72.0.0/20 64510: 2"])]
+#[case::one_attacker_of_two_beside_each_other(&[
+    Says(2, "10.64.4.0/24", "64510"),
+    Says(2, "10.64.5.0/24", "64510"),
+], &["moas 10.64.4.0/24 64510: 1", "moas 10.64.5.0/24 64510: 2"])]
+#[case::two_attackers_of_one_beside_each_other(&[
+    Says(2, "10.64.8.0/24", "64510"),
+    Says(3, "10.64.9.0/24", "64511"),
+], &["sub-prefix 10.64.8.0/24 64510: 1", "sub-prefix 10.64.9.0/24 64511: 2"])]
 #[case::in_two_blocks(&[
     Says(2, "10.0.0.0/8", "64500"),
     Passes(HOUR),
@@ -157,6 +175,7 @@ fn one_attack_is_one_case(#[case] steps: &[Step], #[case] expected: &[&str]) {
 #[case::who_is_untidy_brings_no_strangers_together(&[
     Says(4, "10.64.8.0/25", "64500"),
     Says(2, "10.64.8.0/24", "64510"),
+    Passes(MINUTE),
     Says(3, "10.64.8.0/24", "64511"),
     Says(2, "10.64.8.0/25", "64510"),
 ], &[
@@ -208,16 +227,20 @@ fn what_ended_lately_counts(#[case] span: i64, #[case] case: u32) {
 #[test]
 fn what_comes_back_is_of_the_case_that_it_was() {
     let story = of(&[
-        Says(2, "10.64.8.0/24", "64510"),
-        Says(2, "10.64.0.0/20", "64510"),
-        Withdraws(2, "10.64.0.0/20"),
+        Says(2, "10.64.4.0/24", "64510"),
+        Passes(MINUTE),
+        Says(2, "10.64.5.0/24", "64510"),
         Passes(MINUTE),
         Says(2, "10.64.0.0/20", "64510"),
+        Withdraws(2, "10.64.4.0/24"),
+        Passes(MINUTE),
+        Says(2, "10.64.4.0/24", "64510"),
     ]);
     assert_eq!(story.last().reopened, 1);
     let expected = [
-        "sub-prefix 10.64.8.0/24 64510: 1",
-        "moas 10.64.0.0/20 64510: 1",
+        "moas 10.64.4.0/24 64510: 1",
+        "moas 10.64.5.0/24 64510: 2",
+        "moas 10.64.0.0/20 64510: 2",
     ];
     assert_eq!(cases(&story), expected);
 }

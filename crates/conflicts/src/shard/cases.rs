@@ -22,11 +22,13 @@ impl Shard {
         let wholes = (0..prefix.length()).map(|length| prefix.truncated(length));
         let around = wholes.flat_map(|whole| self.lately(whole, whole.length(), ground));
         let inside = self.lately(prefix, u8::MAX, ground);
-        let beside = opening.covering.into_iter();
+        let near = around.chain(inside);
+        let near = near.filter(|other| have_a_party_in_common(opening, other));
+        let whole = self.covering(&prefix, ground).map(|of| of.prefix);
+        let beside = whole.into_iter();
         let beside = beside.flat_map(|whole| self.lately(whole, u8::MAX, ground));
-        let beside = beside.filter(|other| other.covering == opening.covering);
-        let all = around.chain(inside).chain(beside);
-        let of_one = all.filter(|other| have_a_party_in_common(opening, other));
+        let beside = beside.filter(|other| are_done_to_one_by_one(opening, other));
+        let of_one = near.chain(beside);
         // Who is hurt where nobody was known for long may be the next attacker.
         let is_sure = |other: &Incident| !other.reasons.contains(&reason::NO_BASELINE);
         let nearest =
@@ -65,6 +67,13 @@ impl Shard {
 fn have_a_party_in_common(opening: &Incident, other: &Incident) -> bool {
     let is_there = |asn: &Asn| suspects(other).any(|of| of == asn) || other.victims.contains(asn);
     suspects(opening).any(is_there)
+}
+
+/// The same suspect hurts the same network.
+fn are_done_to_one_by_one(opening: &Incident, other: &Incident) -> bool {
+    let suspected = |asn: &Asn| suspects(other).any(|of| of == asn);
+    let hurt = |asn: &Asn| other.victims.contains(asn);
+    suspects(opening).any(suspected) && opening.victims.iter().any(hurt)
 }
 
 fn suspects(incident: &Incident) -> impl Iterator<Item = &Asn> {

@@ -257,7 +257,7 @@ impl Shard {
         self.table.within(prefix, origin, peers, now, t)
     }
 
-    fn covering(&self, prefix: &Prefix, ground: Ground<'_>) -> Option<Covering> {
+    pub(super) fn covering(&self, prefix: &Prefix, ground: Ground<'_>) -> Option<Covering> {
         let (peers, now) = (&ground.control.peers, ground.control.now());
         let t = ground.measure.thresholds;
         self.table
