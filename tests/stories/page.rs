@@ -115,6 +115,19 @@ fn the_bundled_hijack_is_suspected_confirmed_and_ended_on_the_page_and_labelled_
         incident["id"].as_str().unwrap()
     ));
     assert!(story.contains("17557") && story.contains("36561") && story.contains("synthetic"));
+    // The victim's answer, two halves of the same /24.
+    let case = incident["case_id"].as_str().unwrap();
+    let case: Value = serde_json::from_str(&get(&format!(
+        "{}/api/v1/incidents?case={case}",
+        running.url
+    )))
+    .unwrap();
+    let of_case = case["incidents"].as_array().unwrap().iter();
+    let mut of_case: Vec<_> = of_case.map(|one| one["prefix"].as_str().unwrap()).collect();
+    of_case.sort_unstable();
+    let all = ["208.65.153.0/24", "208.65.153.0/25", "208.65.153.128/25"];
+    assert_eq!(of_case, all);
+    assert!(story.contains("Part of one case with") && story.contains("208.65.153.128/25"));
     let of_other_types = incidents()
         .iter()
         .filter(|incident| incident["prefix"] != "208.65.153.0/24")

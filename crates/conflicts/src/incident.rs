@@ -139,6 +139,8 @@ pub struct Member {
 pub struct Incident {
     /// UUIDv5 of (type, prefix or what else it is about, suspect, event time of the first record).
     pub id: Uuid,
+    /// The id of the first incident of the attack that this is part of; its own where it stands alone.
+    pub case: Uuid,
     /// Which rule opened it.
     pub kind: Kind,
     /// The announced prefix; none where it is about a network, a vantage point or a group.
@@ -228,8 +230,10 @@ impl Incident {
         suspect: Asn,
         at: i64,
     ) -> Self {
+        let id = Self::id_of(kind, about, suspect, at);
         Self {
-            id: Self::id_of(kind, about, suspect, at),
+            id,
+            case: id,
             kind,
             prefix,
             suspect,

@@ -1,5 +1,6 @@
 //! One address block: its prefixes, its incidents, its timers. A record is applied whole, then judged.
 
+mod cases;
 mod flapping;
 mod incidents;
 mod judging;

@@ -2,8 +2,9 @@
 //!
 //! A value, checked once. [`file`](self) forms: our TOML ([`WatchList::from_toml`], [`WatchList::to_toml`]), and what
 //! BGPalerter and ARTEMIS are told ([`import`]). [`WatchList::mine`] says which incident is somebody's own,
-//! [`proposal`] makes a list of routes and ROAs, [`difference`] holds one against another.
+//! [`proposal`] makes a list of routes and ROAs, [`difference`] holds one against another, [`audit`] against tables.
 
+pub mod audit;
 mod check;
 pub mod difference;
 mod file;

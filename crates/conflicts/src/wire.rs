@@ -207,6 +207,7 @@ pub fn state(of: &Incident) -> v1::Incident {
         suspicion: Some(of.suspicion().into()),
         members: of.members.iter().map(member).collect(),
         member_count: of.member_count,
+        case_id: of.case.to_string(),
     }
 }
 
@@ -227,6 +228,14 @@ fn member_back(from: &v1::Member) -> Result<Member, WireError> {
 
 fn some_prefix(from: Option<&v1::Prefix>) -> Result<Option<Prefix>, WireError> {
     Ok(from.map(Prefix::try_from).transpose()?)
+}
+
+/// Of before cases were told, each incident is one.
+fn case_of(text: &str, id: Uuid) -> Result<Uuid, WireError> {
+    match text {
+        "" => Ok(id),
+        text => uuid(text),
+    }
 }
 
 fn uuid(text: &str) -> Result<Uuid, WireError> {
@@ -281,8 +290,10 @@ pub fn state_back(from: v1::Incident) -> Result<Incident, WireError> {
         Ok(wire::Transition::Reopened) => Change::Reopened,
         _ => return Err(unknown("transition", from.transition)),
     };
+    let id = uuid(&from.id)?;
     Ok(Incident {
-        id: uuid(&from.id)?,
+        id,
+        case: case_of(&from.case_id, id)?,
         kind: Kind::from_name(&from.r#type).ok_or_else(|| unknown("type", &from.r#type))?,
         prefix: some_prefix(from.prefix.as_ref())?,
         suspect: Asn(from.suspect_asn),

@@ -37,6 +37,7 @@ fn told() -> v1::Incident {
             member(Some("2001:db8::/32"), id(3)),
         ],
         member_count: 700,
+        case_id: id(4),
         ..v1::Incident::default()
     }
 }
@@ -84,6 +85,14 @@ fn a_group_is_read_from_the_log_and_written_back_as_it_was() {
             ..told()
         }
     );
+}
+
+#[test]
+fn of_before_cases_were_told_each_incident_is_one() {
+    let mut group = told();
+    group.case_id.clear();
+    let group = wire::state_back(group).unwrap();
+    assert_eq!(group.case, group.id);
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn a_snapshot_is_read_and_written_in_the_newest_format(#[case] snapshot: &str) {
 
     let open: Vec<_> = restored.open_incidents().collect();
     assert_eq!(open.len(), 1);
+    assert_eq!(open[0].case, open[0].id, "it says nothing of cases");
     assert_eq!(
         (open[0].kind, open[0].severity),
         (Kind::Moas, Severity::High)

@@ -257,6 +257,7 @@ impl Columns {
             .bind(&self.suspicions)
             .bind(&self.no_members)
             .bind(members)
+            .bind(&self.ids)
             .execute(driver)
             .await?;
         Ok(())

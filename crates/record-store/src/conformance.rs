@@ -2,6 +2,7 @@
 //! when it does not hold.
 #![expect(clippy::unwrap_used, reason = "test cases")]
 
+mod cases;
 mod members;
 mod updates;
 
@@ -12,6 +13,7 @@ use crate::{
     State, Transition,
 };
 
+pub use cases::*;
 pub use members::*;
 pub use updates::*;
 
@@ -65,6 +67,7 @@ pub fn incident(n: u32, version: u64, prefix: &str) -> IncidentRow {
         synthetic: false,
         members: Vec::new(),
         member_count: 0,
+        case_id: format!("{n:08x}-1111-5222-8333-444455556666"),
         transition: Transition::Opened,
         transition_at_us: seen_us,
     }
@@ -422,6 +425,7 @@ macro_rules! conformance_cases {
             the_history_is_bounded_and_keeps_the_opening,
             strange_values_are_stored_and_never_in_the_way,
             the_topic_epoch_only_rises,
+            incidents_of_one_case_are_found_by_it,
             an_incident_of_no_prefix_comes_back_with_its_members,
             a_group_is_found_by_the_prefixes_of_its_members,
             a_group_is_exported_compared_and_no_evidence,

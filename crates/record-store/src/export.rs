@@ -13,6 +13,8 @@ use crate::incident::{EndReason, IncidentRow, Member, Severity, State};
 )]
 pub struct IncidentJson {
     pub id: String,
+    /// The id of the first incident of its case; its own where it stands alone.
+    pub case_id: String,
     pub r#type: String,
     /// Null where it is about a network, a vantage point or a group.
     pub prefix: Option<String>,
@@ -68,6 +70,7 @@ impl From<&IncidentRow> for IncidentJson {
         let path = row.evidence.first().map_or("", |first| &first.as_path);
         Self {
             id: row.id.clone(),
+            case_id: row.case_id.clone(),
             r#type: row.kind.clone(),
             prefix: row.prefix.map(|prefix| prefix.to_string()),
             origins: row.origins.clone(),

@@ -54,6 +54,8 @@ pub struct Filter {
     pub prefix: Option<PrefixMatch>,
     /// An origin, expected origin, suspect or victim, now or before.
     pub asn: Option<u32>,
+    /// Of this case: nothing where it is no id.
+    pub case: Option<String>,
     /// First seen at or after this, microseconds.
     pub from_us: Option<i64>,
     /// First seen before this, microseconds.

@@ -178,6 +178,8 @@ pub struct IncidentRow {
     pub synthetic: bool,
     pub members: Vec<Member>,
     pub member_count: u32,
+    /// The id of the first incident of its case; its own where it stands alone.
+    pub case_id: String,
     pub transition: Transition,
     pub transition_at_us: i64,
 }
@@ -272,6 +274,11 @@ impl TryFrom<&v1::Incident> for IncidentRow {
             synthetic: wire.synthetic,
             members: wire.members.iter().map(member).collect::<Result<_, _>>()?,
             member_count: wire.member_count,
+            case_id: match wire.case_id.as_str() {
+                "" => wire.id.clone(),
+                id if is_uuid(id) => id.to_owned(),
+                _ => return Err(field("case_id")),
+            },
             transition: Transition::from_number(wire.transition.into())
                 .ok_or_else(|| field("transition"))?,
             transition_at_us: wire.transition_at_us,
@@ -312,7 +319,8 @@ impl Evidence {
 }
 
 /// True for the form in which ids are written: 8-4-4-4-12 hexadecimal digits in lower case.
-pub(crate) fn is_uuid(text: &str) -> bool {
+#[must_use]
+pub fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',
@@ -351,6 +359,7 @@ mod tests {
         assert_eq!(row.end_reason, Some(EndReason::Faded));
         assert_eq!((row.suspected_at_us, row.confirmed_at_us), (None, Some(7)));
         assert_eq!(row.suspect_asn, None);
+        assert_eq!(row.case_id, row.id, "of before cases were told");
     }
 
     #[test]
@@ -386,7 +395,7 @@ mod tests {
     #[test]
     fn a_message_that_cannot_be_a_row_is_refused_by_the_name_of_its_field() {
         type Spoil = fn(&mut v1::Incident);
-        let cases: [(&str, Spoil); 8] = [
+        let cases: [(&str, Spoil); 9] = [
             ("id", |incident| incident.id = "no uuid".to_owned()),
             ("version", |incident| incident.version = u64::MAX),
             ("prefix", |incident| incident.prefix = Some(too_long())),
@@ -401,6 +410,9 @@ mod tests {
                     incident_id: "no uuid".to_owned(),
                     ..v1::Member::default()
                 }];
+            }),
+            ("case_id", |incident| {
+                incident.case_id = "no uuid".to_owned();
             }),
             ("state", |incident| incident.state = 9),
             ("severity", |incident| incident.severity = 0),

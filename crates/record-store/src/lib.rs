@@ -30,7 +30,7 @@ pub use error::RecordError;
 pub use filter::{Cursor, Filter, MAX_PAGE, Page, PrefixMatch};
 pub use incident::{
     EndReason, Evidence, IncidentRow, Member, Recorded, RowError, Severity, State, Transition,
-    TransitionRow,
+    TransitionRow, is_uuid,
 };
 pub use incidents::Count;
 pub use updates::UpdateRow;

@@ -185,5 +185,10 @@ fn migrations() -> Migrator {
             "members",
             include_str!("../migrations/postgres/0004_members.sql"),
         ),
+        step(
+            5,
+            "cases",
+            include_str!("../migrations/postgres/0005_cases.sql"),
+        ),
     ])
 }

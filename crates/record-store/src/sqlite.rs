@@ -153,6 +153,11 @@ fn migrations() -> Migrator {
             "members",
             include_str!("../migrations/sqlite/0005_members.sql"),
         ),
+        step(
+            6,
+            "cases",
+            include_str!("../migrations/sqlite/0006_cases.sql"),
+        ),
     ])
 }
 

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, SqliteConnection};
 use weir_record_store::{
-    BlockingRecordStore, Config, RecordError, RecordStore, conformance, server,
+    BlockingRecordStore, Config, Filter, RecordError, RecordStore, conformance, server,
 };
 
 fn url(folder: &tempfile::TempDir) -> String {
@@ -95,7 +95,7 @@ fn who_only_reads_neither_makes_a_file_nor_changes_its_tables() {
     read(&config).unwrap();
     assert!(std::fs::read(folder.path().join("deep/incidents.db")).unwrap() == before);
     let wanted = server::ask(&config).unwrap().unwrap().wanted_schema_version;
-    set_steps(
+    execute(
         &config.url,
         "DELETE FROM _sqlx_migrations WHERE version > 1",
     )
@@ -108,7 +108,7 @@ fn who_only_reads_neither_makes_a_file_nor_changes_its_tables() {
         } => assert_eq!(last, wanted),
         other => panic!("{other}"),
     }
-    set_steps(&config.url, "UPDATE _sqlx_migrations SET version = 999").unwrap();
+    execute(&config.url, "UPDATE _sqlx_migrations SET version = 999").unwrap();
     let refused = read(&config).unwrap_err();
     assert!(
         matches!(refused, RecordError::Newer { version: 999, .. }),
@@ -162,8 +162,34 @@ async fn an_incident_of_before_groups_were_told_stays_as_it_was() {
     connection.close().await.unwrap();
 }
 
-/// Changes what the file remembers of its tables.
-fn set_steps(url: &str, statement: &'static str) -> Result<(), sqlx::Error> {
+#[test]
+fn an_incident_of_before_cases_were_told_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = url(&folder);
+    let store = RecordStore::blocking(&url).unwrap();
+    let (fence, _) = store.raise_fence(0).unwrap();
+    let row = conformance::incident(1, 1, "10.0.0.0/8");
+    let rows = [row.clone(), conformance::incident(2, 1, "10.0.0.0/8")];
+    store.record(&rows, 0, 1, fence).unwrap();
+    store.close();
+    execute(&url, "UPDATE incidents SET case_id = NULL").unwrap();
+
+    let of_case = Filter {
+        case: Some(row.id.clone()),
+        ..Filter::default()
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let found = runtime.block_on(async {
+        let store = RecordStore::open(&url).await.unwrap();
+        let found = store.list(&of_case, None, 10).await.unwrap();
+        store.close().await;
+        found
+    });
+    assert_eq!(found.incidents, [row]);
+}
+
+/// Changes the file behind the back of the store.
+fn execute(url: &str, statement: &'static str) -> Result<(), sqlx::Error> {
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let mut connection = SqliteConnection::connect(url).await?;

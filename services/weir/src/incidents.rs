@@ -32,7 +32,7 @@ pub(crate) enum IncidentsCommand {
     ///
     /// The same incident has the same id on both sides. What has none is paired by type, prefix and suspect where both
     /// overlap in time, then by prefix and suspect alone; what is about no single prefix, by type and suspect only. When
-    /// it was confirmed, who carried it, the reasons and the members are not compared.
+    /// it was confirmed, who carried it, the reasons, the members and the case are not compared.
     #[command(after_help = "Examples:
   weir incidents diff found.ndjson tried.ndjson
   weir incidents diff sqlite://weir-data/streams/live/incidents.db tried.ndjson

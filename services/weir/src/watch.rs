@@ -8,13 +8,17 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
-use weir_conflicts::watch::{
-    MOST_BYTES, Remarks, WatchList,
-    difference::differences,
-    import::{self, ImportError, Imported},
-    proposal::{Proposal, Routes, SEEN_BY},
+use weir_conflicts::{
+    Thresholds,
+    watch::{
+        MOST_BYTES, Remarks, WatchList,
+        audit::Audit,
+        difference::differences,
+        import::{self, ImportError, Imported},
+        proposal::{Proposal, Routes, SEEN_BY},
+    },
 };
-use weir_routing::{Asn, Body, Message};
+use weir_routing::{AsPath, Asn, Body, Message, Prefix};
 
 use crate::{
     files::{bytes, unusable, vrps},
@@ -30,6 +34,7 @@ use crate::{
   weir watch AS64500 --rib bview.gz --vrps vrps.json --against watch.toml
   weir watch import bgpalerter prefixes.yml > watch.toml
   weir watch check watch.toml
+  weir watch check watch.toml --rib bview.gz
 docs/watch.md has the format. `[serving_api] watch` names the list that incidents are marked by."
 )]
 pub(crate) struct WatchArguments {
@@ -49,11 +54,25 @@ enum WatchCommand {
         /// The file.
         file: PathBuf,
     },
-    /// Say whether a file is a watch list, and what is wrong with it.
-    Check {
-        /// The file.
-        file: PathBuf,
-    },
+    /// Say whether a file is a watch list, and what is wrong with it; with RIB dumps, what they have otherwise than
+    /// the list expects: own prefixes that nobody has, or too few; origins, parts and upstreams that are not expected;
+    /// what is for neighbours only and went further. Exit code 0 = nothing, 1 = something, 2 = it could not be told.
+    Check(CheckArguments),
+}
+
+#[derive(Debug, Clone, Args)]
+struct CheckArguments {
+    /// The file.
+    file: PathBuf,
+    /// RIB dumps (MRT), plain or compressed; folders with their subfolders.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    rib: Vec<PathBuf>,
+    /// So many vantage points (ASNs of peers) must see what is not expected.
+    #[arg(long, value_name = "N", default_value_t = SEEN_BY, requires = "rib")]
+    seen_by: usize,
+    /// Name of the collector, where file names do not tell.
+    #[arg(long, value_name = "NAME", requires = "rib")]
+    collector: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -90,7 +109,7 @@ struct SeenArguments {
 pub(crate) fn watch(arguments: &WatchArguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Some(WatchCommand::Import { format, file }) => import(*format, file),
-        Some(WatchCommand::Check { file }) => check(file),
+        Some(WatchCommand::Check(arguments)) => check(arguments),
         None => seen(&arguments.seen),
     }
 }
@@ -106,8 +125,33 @@ fn import(format: Format, file: &Path) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check(file: &Path) -> Result<ExitCode, Failure> {
-    let list = held(file)?;
+fn check(arguments: &CheckArguments) -> Result<ExitCode, Failure> {
+    let list = held(&arguments.file)?;
+    if arguments.rib.is_empty() {
+        is_list(&arguments.file, &list);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut audit = Audit::of(&list);
+    let collector = arguments.collector.as_deref();
+    weir_ingest::messages(&arguments.rib, collector, |_, message| {
+        of_table(message, |prefix, path| {
+            audit.hear(message.peer, prefix, path);
+        });
+    })
+    .map_err(Failure::unusable)?;
+    if audit.vantage_points() == 0 {
+        return Err(Failure::Unusable(
+            "there is no route of any vantage point in the RIB dumps: are they dumps?".to_owned(),
+        ));
+    }
+    let found = audit.findings(arguments.seen_by, &Thresholds::default());
+    for finding in &found {
+        say(&finding.to_string());
+    }
+    Ok(ExitCode::from(u8::from(!found.is_empty())))
+}
+
+fn is_list(file: &Path, list: &WatchList) {
     let (networks, prefixes) = (list.networks().len(), list.prefixes().len());
     say(&format!(
         "{}: {} and {}",
@@ -115,7 +159,6 @@ fn check(file: &Path) -> Result<ExitCode, Failure> {
         counted(networks, "network", "networks"),
         counted(prefixes, "prefix", "prefixes"),
     ));
-    Ok(ExitCode::SUCCESS)
 }
 
 fn counted(number: usize, one: &str, many: &str) -> String {
@@ -142,7 +185,9 @@ fn proposed(arguments: &SeenArguments) -> Result<Proposal, Failure> {
     let mut routes = Routes::of(arguments.networks.iter().copied());
     let collector = arguments.collector.as_deref();
     weir_ingest::messages(&arguments.rib, collector, |_, message| {
-        hear(&mut routes, message);
+        of_table(message, |prefix, path| {
+            routes.hear(message.peer.asn, prefix, path);
+        });
     })
     .map_err(Failure::unusable)?;
     let points = counted(routes.vantage_points(), "vantage point", "vantage points");
@@ -168,7 +213,7 @@ fn proposed(arguments: &SeenArguments) -> Result<Proposal, Failure> {
 }
 
 /// Routes of a RIB dump; what peers said later is not asked for.
-fn hear(routes: &mut Routes, message: &Message) {
+fn of_table(message: &Message, mut hear: impl FnMut(Prefix, &AsPath)) {
     let Body::Update(update) = &message.body else {
         return;
     };
@@ -177,7 +222,7 @@ fn hear(routes: &mut Routes, message: &Message) {
     };
     if update.from_rib {
         for nlri in &update.announced {
-            routes.hear(message.peer.asn, nlri.prefix, &attributes.as_path);
+            hear(nlri.prefix, &attributes.as_path);
         }
     }
 }

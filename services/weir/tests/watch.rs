@@ -156,6 +156,43 @@ fn what_was_proposed_does_not_differ_and_what_changed_does() {
 }
 
 #[test]
+fn a_table_is_held_against_what_is_expected() {
+    let place = Place::new();
+    place.write("watch.toml", &place.proposal(&[]).out);
+    let check = ["check", "watch.toml", "--rib", "rrc99.bview.mrt"];
+    let told = place.watch(&check);
+    assert_eq!(told.code, Some(1), "{}", told.err);
+    assert_eq!(told.out, "missing: no vantage point has 203.0.113.0/24\n");
+    let told = place.watch(&[&check[..], &["--seen-by", "1"]].concat());
+    let alone = "upstream: AS64511 right before AS64500 on paths to 198.51.100.0/24 is seen by 1 vantage point\n";
+    assert!(told.out.ends_with(alone), "{}", told.out);
+
+    place.write("watch.toml", "[[prefix]]\nprefix = \"198.51.100.0/24\"\n");
+    let told = place.watch(&check);
+    assert_eq!(
+        (told.code, told.out.as_str()),
+        (Some(0), ""),
+        "{}",
+        told.err
+    );
+    for (arguments, says) in [
+        (
+            &["check", "watch.toml", "--rib", "gone.mrt"][..],
+            "gone.mrt",
+        ),
+        (&["check", "watch.toml", "--seen-by", "1"], "--rib"),
+        (
+            &["check", "vrps.json", "--rib", "rrc99.bview.mrt"],
+            "vrps.json",
+        ),
+    ] {
+        let told = place.watch(arguments);
+        assert_eq!(told.code, Some(2), "{arguments:?}: {}", told.out);
+        assert!(told.err.contains(says), "{arguments:?}: {}", told.err);
+    }
+}
+
+#[test]
 fn what_cannot_be_compared_is_not_a_difference() {
     let place = Place::new();
     place.write("watch.toml", "[[prefix]]\nprefix = \"192.0.2.0\"\n");

@@ -199,6 +199,11 @@ impl Role {
         matches!(self, Self::Origin | Self::PartOrigin | Self::WholeOrigin)
     }
 
+    /// Originates what it should not, and others may answer: several such are told as one case.
+    pub(crate) fn has_cases(self) -> bool {
+        self.claims() || matches!(self, Self::InvalidOrigin | Self::OddLengthOrigin)
+    }
+
     /// Claims to have a route from a neighbour that it has not been seen beside.
     pub(crate) fn is_link(self) -> bool {
         matches!(self, Self::PartNeighbour | Self::Neighbour | Self::LinkHop)

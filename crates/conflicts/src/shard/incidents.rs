@@ -114,10 +114,13 @@ impl Shard {
         } else {
             Change::Opened
         };
-        let (incident, worst) = back.map_or_else(
+        let (mut incident, worst) = back.map_or_else(
             || (opened(key, finding, at), finding.severity),
             |closed| (reopened(closed.incident, at), closed.worst),
         );
+        if change == Change::Opened {
+            incident.case = self.case_of(key, &incident, ground);
+        }
         if let Some(entry) = self.table.entries.get_mut(&key.prefix) {
             entry.watched = true;
         }
@@ -440,7 +443,7 @@ impl Shard {
 }
 
 /// Before every key of the prefix.
-fn lowest(prefix: Prefix) -> Key {
+pub(super) fn lowest(prefix: Prefix) -> Key {
     Key {
         prefix,
         role: Role::Origin,

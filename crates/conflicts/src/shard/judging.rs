@@ -61,6 +61,8 @@ impl Shard {
                 self.recount(prefix, announced, ground);
             }
             if watched || !findings.is_empty() {
+                // What claims the prefix opens first: a case has its name.
+                findings.sort_by_key(|finding| finding.kind.role());
                 let end = if announced {
                     EndReason::Replaced
                 } else {
@@ -255,7 +257,7 @@ impl Shard {
         self.table.within(prefix, origin, peers, now, t)
     }
 
-    fn covering(&self, prefix: &Prefix, ground: Ground<'_>) -> Option<Covering> {
+    pub(super) fn covering(&self, prefix: &Prefix, ground: Ground<'_>) -> Option<Covering> {
         let (peers, now) = (&ground.control.peers, ground.control.now());
         let t = ground.measure.thresholds;
         self.table

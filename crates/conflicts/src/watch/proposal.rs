@@ -212,7 +212,7 @@ fn entry(
 }
 
 /// Who stands right before the origin, prepends aside; `None` when nobody does, or a set.
-fn before_origin(path: &AsPath, origin: Asn) -> Option<Asn> {
+pub(super) fn before_origin(path: &AsPath, origin: Asn) -> Option<Asn> {
     let last = path.segments().iter().rfind(|s| !s.is_confederation())?;
     match last {
         Segment::Sequence(asns) => asns.iter().rev().copied().find(|asn| *asn != origin),

@@ -1,5 +1,6 @@
 //! The list as a value and as a text, whose an incident is, what is proposed and what differs.
 
+mod audit;
 mod mine;
 mod seen;
 

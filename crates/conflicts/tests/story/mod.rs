@@ -300,6 +300,11 @@ impl Story {
         &self.all.last().expect("nothing was told").incident
     }
 
+    /// The state after each transition.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Incident> {
+        self.all.iter().map(|of| &of.incident)
+    }
+
     pub(crate) fn told(&self) -> Vec<String> {
         self.all.iter().map(line).collect()
     }

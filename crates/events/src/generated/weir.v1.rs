@@ -646,6 +646,10 @@ pub struct Incident {
     /// All of them.
     #[prost(uint32, tag = "31")]
     pub member_count: u32,
+    /// The id of the first incident of the attack that this is part of; its own id where it stands alone. Empty in
+    /// records of before cases were told.
+    #[prost(string, tag = "32")]
+    pub case_id: ::prost::alloc::string::String,
 }
 /// Nested message and enum types in `Incident`.
 pub mod incident {

@@ -23,7 +23,7 @@ SELECT id::text AS id_text, version, type, state, severity::text AS severity, pr
   covering_prefix, origins, expected_origins, suspect_asn, suspect_set, victim_asns, first_seen,
   suspected_at, confirmed_at, ended_at, end_reason, last_seen, reopened, visible_peers, total_peers,
   peer_asns, evidence, reasons, synthetic, transition, transition_at, suspicion::bigint AS suspicion,
-  members, member_count
+  members, member_count, coalesce(case_id, id)::text AS case_text
 FROM bgp_conflicts";
 
 pub(super) const SELECT_HISTORY: &str = "
@@ -201,6 +201,7 @@ pub(super) fn incident(row: &PgRow) -> Result<IncidentRow, RecordError> {
         synthetic: c.get("synthetic")?,
         members: c.json("members")?,
         member_count: c.number("member_count")?,
+        case_id: c.get("case_text")?,
         transition: c.named("transition", Transition::parse)?,
         transition_at_us: c.time("transition_at")?,
         id: c.id,

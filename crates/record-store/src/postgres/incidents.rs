@@ -24,24 +24,24 @@ INSERT INTO bgp_conflicts AS t (
   id, version, type, state, severity, prefix, covering_prefix, origins, expected_origins,
   suspect_asn, suspect_set, victim_asns, first_seen, suspected_at, confirmed_at, ended_at,
   end_reason, last_seen, reopened, visible_peers, total_peers, peer_asns, evidence, reasons,
-  synthetic, transition, transition_at, suspicion, members, member_count)
+  synthetic, transition, transition_at, suspicion, members, member_count, case_id)
 SELECT
   id::uuid, version, type, state, severity::severity, prefix::cidr, covering_prefix::cidr,
   origins::bigint[], expected_origins::bigint[], suspect_asn, suspect_set::bigint[],
   victim_asns::bigint[], first_seen, suspected_at, confirmed_at, ended_at, end_reason, last_seen,
   reopened, visible_peers, total_peers, peer_asns::bigint[], evidence::jsonb, reasons::jsonb,
-  synthetic, transition, transition_at, suspicion, members::jsonb, member_count
+  synthetic, transition, transition_at, suspicion, members::jsonb, member_count, case_id::uuid
 FROM unnest(
   $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
   $9::text[], $10::bigint[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[],
   $15::timestamptz[], $16::timestamptz[], $17::text[], $18::timestamptz[], $19::bigint[],
   $20::bigint[], $21::bigint[], $22::text[], $23::text[], $24::text[], $25::boolean[], $26::text[],
-  $27::timestamptz[], $28::smallint[], $29::text[], $30::bigint[])
+  $27::timestamptz[], $28::smallint[], $29::text[], $30::bigint[], $31::text[])
 AS n(
   id, version, type, state, severity, prefix, covering_prefix, origins, expected_origins,
   suspect_asn, suspect_set, victim_asns, first_seen, suspected_at, confirmed_at, ended_at,
   end_reason, last_seen, reopened, visible_peers, total_peers, peer_asns, evidence, reasons,
-  synthetic, transition, transition_at, suspicion, members, member_count)
+  synthetic, transition, transition_at, suspicion, members, member_count, case_id)
 ON CONFLICT (id) DO UPDATE SET
   version = excluded.version, state = excluded.state, severity = excluded.severity,
   covering_prefix = excluded.covering_prefix, origins = excluded.origins,
@@ -54,7 +54,7 @@ ON CONFLICT (id) DO UPDATE SET
   evidence = excluded.evidence, reasons = excluded.reasons, synthetic = excluded.synthetic,
   transition = excluded.transition, transition_at = excluded.transition_at,
   suspicion = excluded.suspicion, members = excluded.members,
-  member_count = excluded.member_count
+  member_count = excluded.member_count, case_id = excluded.case_id
 WHERE excluded.version > t.version";
 
 pub(crate) const HISTORY: &str = "
@@ -252,6 +252,7 @@ async fn upsert(transaction: &mut PgConnection, batch: &Batch<'_>) -> Result<(),
         .bind(column!(r => r.suspicion.map(i16::from)))
         .bind(column!(r => json_text(&r.members)))
         .bind(column!(r => i64::from(r.member_count)))
+        .bind(column!(r => r.case_id.as_str()))
         .execute(transaction)
         .await?;
     Ok(())

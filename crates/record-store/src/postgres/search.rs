@@ -3,7 +3,10 @@
 use sqlx::{Postgres as Dialect, QueryBuilder};
 
 use super::columns::{self, network, time};
-use crate::filter::{Cursor, Filter, PrefixMatch};
+use crate::{
+    filter::{Cursor, Filter, PrefixMatch},
+    incident::is_uuid,
+};
 
 /// The statement of a page.
 pub(super) fn list(filter: &Filter, after: Option<&Cursor>, limit: i64) -> QueryBuilder<Dialect> {
@@ -45,6 +48,17 @@ fn push_filter(query: &mut QueryBuilder<Dialect>, filter: &Filter) {
     if let Some(asn) = filter.asn {
         query.push(" AND id IN (SELECT incident_id FROM bgp_conflict_asns WHERE asn = ");
         query.push_bind(i64::from(asn)).push(")");
+    }
+    match &filter.case {
+        // As the index has it.
+        Some(case) if is_uuid(case) => {
+            query.push(" AND coalesce(case_id, id) = ");
+            query.push_bind(case.clone()).push("::uuid");
+        }
+        Some(_) => {
+            query.push(" AND false");
+        }
+        None => {}
     }
     for (operator, bound) in [(" >= ", filter.from_us), (" < ", filter.to_us)] {
         if let Some(bound) = bound {

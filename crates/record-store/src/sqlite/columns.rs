@@ -56,7 +56,7 @@ pub(crate) fn to_json(row: &IncidentRow) -> Value {
         "peer_asns": row.peer_asns, "evidence": row.evidence, "reasons": row.reasons,
         "synthetic": row.synthetic, "transition": row.transition, "at": row.transition_at_us,
         "suspicion": row.suspicion, "asns": asns(row), "members": row.members,
-        "member_count": row.member_count, "gathered": gathered.collect::<Vec<_>>(),
+        "member_count": row.member_count, "case_id": row.case_id, "gathered": gathered.collect::<Vec<_>>(),
     })
 }
 
@@ -170,6 +170,10 @@ pub(crate) fn incident(row: &SqliteRow) -> Result<IncidentRow, RecordError> {
         synthetic: c.get("synthetic")?,
         members: c.json("members")?,
         member_count: c.count("member_count")?,
+        case_id: match c.get("case_id")? {
+            Some(case_id) => case_id,
+            None => c.id.clone(),
+        },
         transition: c.named("transition", Transition::parse)?,
         transition_at_us: c.get("transition_at_us")?,
         id: c.id,

@@ -19,7 +19,7 @@ INSERT INTO incidents (
   victim_asns, first_seen_us, suspected_at_us, confirmed_at_us,
   ended_at_us, end_reason, last_seen_us, reopened,
   visible_peers, total_peers, peer_asns, evidence, reasons,
-  synthetic, transition, transition_at_us, suspicion, members, member_count)
+  synthetic, transition, transition_at_us, suspicion, members, member_count, case_id)
 SELECT
   value->>'id', value->>'version', value->>'type', value->>'state', value->>'severity',
   value->>'family', unhex(value->>'start'), unhex(value->>'end'), value->>'length',
@@ -28,7 +28,7 @@ SELECT
   value->>'ended_at', value->>'end_reason', value->>'last_seen', value->>'reopened',
   value->>'visible', value->>'total', value->>'peer_asns', value->>'evidence', value->>'reasons',
   value->>'synthetic', value->>'transition', value->>'at', value->>'suspicion',
-  value->>'members', value->>'member_count'
+  value->>'members', value->>'member_count', value->>'case_id'
 FROM json_each(?1) WHERE true
 ON CONFLICT (id) DO UPDATE SET
   version = excluded.version, state = excluded.state, severity = excluded.severity,
@@ -42,7 +42,7 @@ ON CONFLICT (id) DO UPDATE SET
   peer_asns = excluded.peer_asns, evidence = excluded.evidence, reasons = excluded.reasons,
   synthetic = excluded.synthetic, transition = excluded.transition,
   transition_at_us = excluded.transition_at_us, suspicion = excluded.suspicion,
-  members = excluded.members, member_count = excluded.member_count
+  members = excluded.members, member_count = excluded.member_count, case_id = excluded.case_id
 WHERE excluded.version > incidents.version";
 
 const HISTORY: &str = "

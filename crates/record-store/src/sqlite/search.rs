@@ -36,6 +36,11 @@ pub(crate) fn push_filter(query: &mut QueryBuilder<Dialect>, filter: &Filter) {
         query.push(" AND id IN (SELECT incident_id FROM incident_asns WHERE asn = ");
         query.push_bind(asn).push(")");
     }
+    if let Some(case) = &filter.case {
+        // As the index has it.
+        query.push(" AND coalesce(case_id, id) = ");
+        query.push_bind(case.clone());
+    }
     for (operator, bound) in [(" >= ", filter.from_us), (" < ", filter.to_us)] {
         if let Some(bound) = bound {
             query

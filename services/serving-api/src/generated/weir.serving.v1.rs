@@ -15,6 +15,9 @@ pub struct IncidentFilter {
     /// Only made-up ones, or only real ones.
     #[prost(bool, optional, tag = "8")]
     pub synthetic: ::core::option::Option<bool>,
+    /// Only those of this case: the case_id of one of them.
+    #[prost(string, optional, tag = "9")]
+    pub case_id: ::core::option::Option<::prost::alloc::string::String>,
     /// A group is found by the prefixes of its members.
     #[prost(oneof = "incident_filter::Prefix", tags = "4, 5, 6")]
     pub prefix: ::core::option::Option<incident_filter::Prefix>,
@@ -160,6 +163,9 @@ pub struct Incident {
     /// All of them.
     #[prost(uint32, tag = "27")]
     pub member_count: u32,
+    /// The id of the first incident of the attack that this is part of; its own id where it stands alone.
+    #[prost(string, tag = "28")]
+    pub case_id: ::prost::alloc::string::String,
 }
 /// One part of a group: a prefix, the incident that is told of it, or both.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -136,6 +136,7 @@ fn matches(filter: &Filter, row: &IncidentRow) -> bool {
                     .iter()
                     .any(|asns| asns.contains(&asn))
         })
+        && filter.case.as_ref().is_none_or(|case| *case == row.case_id)
         && filter
             .synthetic
             .is_none_or(|synthetic| synthetic == row.synthetic)

@@ -4,7 +4,7 @@ use prost_types::Timestamp;
 use tonic::Status;
 use weir_events::time::SECOND_US;
 use weir_record_store::{
-    Evidence, Filter, IncidentRow, Member, PrefixMatch, Severity, State, TransitionRow,
+    Evidence, Filter, IncidentRow, Member, PrefixMatch, Severity, State, TransitionRow, is_uuid,
 };
 use weir_routing::prefix::Prefix;
 
@@ -80,6 +80,7 @@ pub(super) fn incident(row: &IncidentRow) -> v1::Incident {
         suspicion: row.suspicion.map(u32::from),
         members: row.members.iter().map(member).collect(),
         member_count: row.member_count,
+        case_id: row.case_id.clone(),
     }
 }
 
@@ -155,6 +156,7 @@ pub(super) fn filter(filter: Option<v1::IncidentFilter>) -> Result<Filter, Statu
         severities,
         prefix,
         asn: filter.asn,
+        case: filter.case_id.map(case).transpose()?,
         from_us: None,
         to_us: None,
         synthetic: filter.synthetic,
@@ -165,6 +167,15 @@ fn unknown(field: &str, number: i32) -> Status {
     Status::invalid_argument(format!(
         "`{field}` holds {number}, which is none: leave it out for any"
     ))
+}
+
+fn case(id: String) -> Result<String, Status> {
+    if is_uuid(&id) {
+        return Ok(id);
+    }
+    Err(Status::invalid_argument(format!(
+        "`case_id` is `{id}`: write that of an incident"
+    )))
 }
 
 fn prefix(name: &str, text: &str) -> Result<Prefix, Status> {
@@ -197,6 +208,7 @@ mod tests {
         };
         assert!(of(|wire| wire.states = vec![0]).contains("`states`"));
         assert!(of(|wire| wire.severities = vec![99]).contains("`severities`"));
+        assert!(of(|wire| wire.case_id = Some(String::new())).contains("`case_id` is ``"));
         let prefix = of(|wire| {
             wire.prefix = Some(incident_filter::Prefix::Covers("192.0.2.1/99".to_owned()));
         });

@@ -8,14 +8,16 @@ use axum::{
 };
 use maud::{Markup, html};
 use weir_features::EntityKey;
-use weir_record_store::{IncidentRow, Recorded, TransitionRow};
+use weir_record_store::{Filter, IncidentRow, Recorded, TransitionRow};
 
-use super::{chart, layout, peers, story, text};
+use super::{chart, layout, overview, peers, story, text};
 use crate::{Problem, app::App};
 
 /// Peers whose features and messages are shown.
 const PEERS_SHOWN: usize = 8;
 const CHARTS_SHOWN: usize = 2;
+/// Other incidents of its case that are shown.
+const OTHERS_SHOWN: usize = 50;
 
 pub(crate) async fn show(State(app): State<App>, Path(id): Path<String>) -> (StatusCode, Markup) {
     match build(&app, &id).await {
@@ -71,6 +73,7 @@ async fn build(app: &App, id: &str) -> Result<(String, Markup), Problem> {
                 @for reason in &incident.reasons { p.reason { (story::reason(reason)) } }
             }
             (facts(&incident, now_us))
+            (others(app, &incident).await?)
             @if incident.member_count > 0 { section aria-labelledby="members-title" {
                 h2 #members-title { "What belongs to it" }
                 (members(&incident))
@@ -124,6 +127,29 @@ fn asns(asns: &[u32]) -> Markup {
             a href=(format!("/?q=AS{asn}")) { "AS" (asn) }
         }
     }
+}
+
+/// The other incidents of the same attack, where there are any.
+async fn others(app: &App, row: &IncidentRow) -> Result<Markup, Problem> {
+    let of_case = Filter {
+        case: Some(row.case_id.clone()),
+        ..Filter::default()
+    };
+    let page = app.records.list(&of_case, None, OTHERS_SHOWN + 1).await?;
+    let mut others = page.incidents;
+    others.retain(|other| other.id != row.id);
+    if others.is_empty() {
+        return Ok(html! {});
+    }
+    let is_cut = page.next.is_some() || others.len() > OTHERS_SHOWN;
+    others.truncate(OTHERS_SHOWN);
+    Ok(html! {
+        section aria-labelledby="case-title" {
+            h2 #case-title { "Part of one case with" }
+            (overview::table(app, &others, "case-title"))
+            @if is_cut { p.quiet { "These are the newest " (others.len()) "; " a href=(format!("/api/v1/incidents?case={}", row.case_id)) { "the API has all" } "." } }
+        }
+    })
 }
 
 fn members(row: &IncidentRow) -> Markup {

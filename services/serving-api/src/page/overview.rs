@@ -125,7 +125,7 @@ async fn overview(app: &App) -> Result<Markup, Problem> {
             h2 #hygiene-title { "Hygiene" }
             @if hygiene.is_empty() {
                 p.empty { "No bogon and no path loop is announced now. They will be listed here." }
-            } @else { (table(app, &hygiene)) }
+            } @else { (table(app, &hygiene, "hygiene-title")) }
         }
         section #ended data-live="" aria-labelledby="ended-title" {
             h2 #ended-title { "Recently ended" }
@@ -212,10 +212,11 @@ fn card(
     }
 }
 
-fn table(app: &App, rows: &[IncidentRow]) -> Markup {
+/// Incidents by line, under a heading.
+pub(super) fn table(app: &App, rows: &[IncidentRow], heading: &str) -> Markup {
     let now_us = app.live.now_us();
     html! {
-        div.scroll tabindex="0" role="region" aria-labelledby="hygiene-title" { table {
+        div.scroll tabindex="0" role="region" aria-labelledby=(heading) { table {
             thead { tr { th scope="col" { "Prefix or AS" } th scope="col" { "What" } th scope="col" { "Severity" } th.number scope="col" { "Peers" } th scope="col" { "First seen" } } }
             tbody { @for row in rows { tr {
                 th.mono scope="row" { a href=(format!("/incidents/{}", row.id)) { (story::about(row)) } }

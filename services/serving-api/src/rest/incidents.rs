@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use weir_events::time::rfc3339;
 use weir_record_store::{
     Cursor, Evidence, Filter, IncidentRow, MAX_PAGE, Page, PrefixMatch, Recorded, Severity,
-    State as IncidentState, TransitionRow, export::IncidentJson,
+    State as IncidentState, TransitionRow, export::IncidentJson, is_uuid,
 };
 use weir_routing::{asn::Asn, prefix::Prefix};
 
@@ -38,6 +38,8 @@ pub(crate) struct ListParams {
     covers: Option<String>,
     /// An origin, expected origin, suspect or victim: 64496 or AS64496.
     asn: Option<String>,
+    /// Only those of this case: the `case_id` of one of them.
+    case: Option<String>,
     /// First seen at or after: RFC 3339 or microseconds.
     from: Option<String>,
     /// First seen before: RFC 3339 or microseconds.
@@ -62,7 +64,7 @@ pub(crate) struct IncidentPage {
     next_cursor: Option<String>,
 }
 
-/// An incident in the shape of the incident file, and whose it is. `prefix` is null where it is about a network, a
+/// An incident in the shape of the incident file, and whose it is. Those of one attack have one `case_id`. `prefix` is null where it is about a network, a
 /// vantage point or a group; `members` are what a group consists of (`prefix`, `incident_id`, either may be null), the
 /// first 256 of `member_count`.
 #[derive(Serialize, ToSchema)]
@@ -265,10 +267,20 @@ fn filter(params: &ListParams) -> Result<Filter, Problem> {
         )?,
         prefix,
         asn: asn.map(|asn| asn.0),
+        case: params.case.as_deref().map(case).transpose()?,
         from_us: rest::time("from", params.from.as_deref())?,
         to_us: rest::time("to", params.to.as_deref())?,
         synthetic: params.synthetic,
     })
+}
+
+fn case(id: &str) -> Result<String, Problem> {
+    if is_uuid(id) {
+        return Ok(id.to_owned());
+    }
+    Err(Problem::bad_request(format!(
+        "`case` is `{id}`: write the `case_id` of an incident"
+    )))
 }
 
 fn asn(text: &str) -> Result<Asn, Problem> {
