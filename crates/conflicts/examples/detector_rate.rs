@@ -85,6 +85,28 @@ fn measure(peers: u32, how: &str) -> Result<(), Box<dyn std::error::Error>> {
          prefix with all its routes",
         1e9 / rate,
     )?;
+    look_up(&detector)
+}
+
+/// How long the task judges nothing because somebody asked: the longest of some look-ups.
+fn look_up(detector: &Detector) -> Result<(), Box<dyn std::error::Error>> {
+    let one = nlri(BLOCKS / 2, PREFIXES_PER_BLOCK / 2).prefix;
+    let of_all = one.truncated(0);
+    let longest = |work: &dyn Fn()| {
+        let times = (0..20).map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64() * 1e6
+        });
+        times.fold(0.0, f64::max)
+    };
+    writeln!(
+        std::io::stdout(),
+        "    look-ups: a prefix {:.0} us, a default route {:.0} us, a network {:.0} us",
+        longest(&|| drop(std::hint::black_box(detector.look_up_prefix(one)))),
+        longest(&|| drop(std::hint::black_box(detector.look_up_prefix(of_all)))),
+        longest(&|| drop(std::hint::black_box(detector.look_up_asn(Asn(5_000))))),
+    )?;
     Ok(())
 }
 
