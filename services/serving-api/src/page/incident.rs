@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use weir_features::EntityKey;
 use weir_record_store::{IncidentRow, Recorded, TransitionRow};
 
-use super::{chart, layout, peers, story, text};
+use super::{chart, layout, now, peers, story, text};
 use crate::{Problem, app::App};
 
 /// Peers whose features and messages are shown.
@@ -69,6 +69,7 @@ async fn build(app: &App, id: &str) -> Result<(String, Markup), Problem> {
                     p class=(if i == 0 { "lead" } else { "more" }) { (paragraph) }
                 }
                 @for reason in &incident.reasons { p.reason { (story::reason(reason)) } }
+                (now::links(incident.prefix, incident.suspect_asn))
             }
             (facts(&incident, now_us))
             @if incident.member_count > 0 { section aria-labelledby="members-title" {
