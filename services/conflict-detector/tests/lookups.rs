@@ -57,7 +57,7 @@ struct Site {
     runtime: Runtime,
     log: EventLog,
     broker: Broker,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Site {
@@ -81,35 +81,15 @@ impl Site {
         tell(&log, knowledge);
 
         let desk = Desk::default();
-        let paths = port::router(Health::new(), TELEMETRY.clone());
-        let routes = paths.merge(server::routes(desk.clone(), tokens.into()));
-        let port = AdminPort::open((Ipv4Addr::LOCALHOST, 0).into(), |_| routes).unwrap();
-        let file = folder.path().join("incidents.db");
-        let parts = Parts {
-            log: log.clone(),
-            records: RecordStore::blocking(&format!("sqlite://{}", file.display())).unwrap(),
-            checkpoints: folder.path().join("checkpoints"),
-            copies: None,
-            knowledge: weir_objects::Config::default().or_in(folder.path()),
-            bogons: Bogons::parse("").unwrap(),
-            stream: "test".to_owned(),
-            synthetic: true,
-            instance: "0".to_owned(),
-            health: Health::new(),
-            lookups: Lookups {
-                desk,
-                address: Some(port.address().to_string()),
-            },
-        };
-        let running = start(&Config::default(), parts).unwrap();
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let port = open_port(desk.clone(), tokens);
+        let running = start_one("0", &folder, &log, (desk, &port));
         Self {
             running: Some(running),
             port,
-            runtime,
+            runtime: Builder::new_current_thread().enable_all().build().unwrap(),
             log,
             broker,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -151,6 +131,40 @@ impl Site {
         self.log.disconnect();
         self.broker.stop();
     }
+}
+
+/// The admin port of one process, with the look-ups of its desk.
+fn open_port(desk: Desk, tokens: &[Token]) -> AdminPort {
+    let paths = port::router(Health::new(), TELEMETRY.clone());
+    let routes = paths.merge(server::routes(desk, tokens.into()));
+    AdminPort::open((Ipv4Addr::LOCALHOST, 0).into(), |_| routes).unwrap()
+}
+
+/// A detector with a disk of its own.
+fn start_one(
+    instance: &str,
+    folder: &tempfile::TempDir,
+    log: &EventLog,
+    (desk, port): (Desk, &AdminPort),
+) -> Running {
+    let file = folder.path().join("incidents.db");
+    let parts = Parts {
+        log: log.clone(),
+        records: RecordStore::blocking(&format!("sqlite://{}", file.display())).unwrap(),
+        checkpoints: folder.path().join(instance),
+        copies: None,
+        knowledge: weir_objects::Config::default().or_in(folder.path()),
+        bogons: Bogons::parse("").unwrap(),
+        stream: "test".to_owned(),
+        synthetic: true,
+        instance: instance.to_owned(),
+        health: Health::new(),
+        lookups: Lookups {
+            desk,
+            address: Some(port.address().to_string()),
+        },
+    };
+    start(&Config::default(), parts).unwrap()
 }
 
 fn tell(log: &EventLog, knowledge: Option<v1::KnowledgeChanged>) {
@@ -257,6 +271,36 @@ fn what_is_elsewhere_is_said_to_be_and_so_is_what_was_given_back() {
     let gone = site.prefix(None, home()).unwrap_err();
     assert_eq!(gone.code(), Code::NotFound);
     assert!(gone.message().contains("service-status"), "{gone}");
+    site.close();
+}
+
+#[test]
+fn a_partition_is_answered_for_by_who_has_it_now() {
+    let mut site = Site::open(&[]);
+    site.caught_up(None);
+    let desk = Desk::default();
+    let port = open_port(desk.clone(), &[]);
+    let other = start_one("1", &site.folder, &site.log, (desk, &port));
+    let partitions = |of: &Running| of.status().snapshot().lookup_partitions;
+    let until = Instant::now() + PATIENCE;
+    let moved = loop {
+        let here = partitions(site.running.as_ref().unwrap());
+        let there = partitions(&other);
+        if !there.is_empty() && here.len() + there.len() == BGP_UPDATES.partitions as usize {
+            break there[0];
+        }
+        assert!(Instant::now() < until, "{here:?} {there:?}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    };
+    let gone = site.prefix(None, moved).unwrap_err();
+    assert_eq!(gone.code(), Code::NotFound);
+    site.stop();
+    let first = std::mem::replace(&mut site.port, port);
+    site.caught_up(None);
+    let all: Vec<_> = (0..BGP_UPDATES.partitions).collect();
+    assert_eq!(partitions(&other), all);
+    other.stop(PATIENCE).unwrap();
+    drop(first);
     site.close();
 }
 
