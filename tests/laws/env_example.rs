@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 /// Table of `weir.toml`, the file whose `pub struct` holds its keys, the name of that struct.
-const TABLES: [(&str, &str, &str); 20] = [
+const TABLES: [(&str, &str, &str); 21] = [
     ("KAFKA", "crates/eventlog/src/config.rs", "LogConfig"),
     ("SCHEMA_REGISTRY", "crates/eventlog/src/schema.rs", "Config"),
     (
@@ -25,6 +25,7 @@ const TABLES: [(&str, &str, &str); 20] = [
     ("CHECKPOINT_STORE", "crates/objects/src/config.rs", "Config"),
     ("STREAM", "crates/lifecycle/src/stream.rs", "Config"),
     ("ADMIN", "crates/lifecycle/src/admin.rs", "Config"),
+    ("LOOKUPS", "crates/lifecycle/src/tokens.rs", "Auth"),
     ("TELEMETRY", "crates/lifecycle/src/telemetry.rs", "Config"),
     ("INGEST", "services/ingest/src/config.rs", "Config"),
     (

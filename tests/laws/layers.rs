@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cargo_metadata::{Metadata, MetadataCommand};
 
 /// From the bottom to the top. A package may depend only on packages of lower layers.
-const LAYERS: [(&str, &[&str]); 8] = [
+const LAYERS: [(&str, &[&str]); 9] = [
     // Starts the engines that tests ask for; knows nothing of the house.
     ("trial", &["weir-engines"]),
     ("events", &["weir-events"]),
@@ -31,6 +31,8 @@ const LAYERS: [(&str, &[&str]); 8] = [
             "weir-lifecycle",
         ],
     ),
+    // What services ask each other: they may not know each other.
+    ("questions", &["weir-lookups"]),
     (
         "services",
         &[

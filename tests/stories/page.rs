@@ -136,6 +136,47 @@ fn the_bundled_hijack_is_suspected_confirmed_and_ended_on_the_page_and_labelled_
 }
 
 #[test]
+fn while_it_is_hijacked_a_prefix_is_told_with_its_origin_its_hijacker_and_who_sees_them() {
+    let running = scenario("60x");
+    let look_up = |path: &str| -> Option<Value> {
+        let answer = ureq::get(format!("{}{path}", running.url)).call();
+        // Until the detector has said where it is asked, nobody answers.
+        let mut answer = answer.ok()?;
+        Some(answer.body_mut().read_json().unwrap())
+    };
+    let origins = |now: &Value| -> Vec<Value> {
+        let items = now["origins"]["items"].as_array().cloned();
+        let items = items.unwrap_or_default().into_iter();
+        items.map(|origin| origin["asns"][0].clone()).collect()
+    };
+    let mut hijacked = Value::Null;
+    until("the hijacker originates the prefix", || {
+        hijacked = look_up("/api/v1/prefixes/208.65.153.0%2F24").unwrap_or_default();
+        origins(&hijacked) == [17_557] && hijacked["incidents"]["total"] != 0
+    });
+    let seen = &hijacked["origins"]["items"][0]["vantage_points"]["items"][0];
+    assert!(seen["as_path"].as_str().unwrap().ends_with(" 17557"));
+    assert!(seen["peer_asn"].is_u64() && seen["collector"].is_string());
+    assert_eq!(hijacked["incidents"]["items"][0]["suspect_asn"], 17_557);
+    assert_eq!(hijacked["away"], serde_json::json!([]));
+    let covering = &hijacked["covering"]["items"][0];
+    assert_eq!(covering["prefix"], "208.65.152.0/22");
+    assert_eq!(covering["origins"], serde_json::json!([36_561]));
+
+    let holder = look_up("/api/v1/prefixes/208.65.152.0/22").unwrap();
+    assert_eq!(origins(&holder), [36_561]);
+    assert_eq!(
+        holder["more_specific"]["items"][0]["prefix"],
+        "208.65.153.0/24"
+    );
+    let hijacker = look_up("/api/v1/asns/AS17557").unwrap();
+    assert_eq!(hijacker["away"], serde_json::json!([]));
+    let held = hijacker["ipv4"]["items"].as_array().unwrap();
+    assert!(held.iter().any(|one| one["prefix"] == "208.65.153.0/24"));
+    assert_ne!(hijacker["suspect_of"]["total"], 0);
+}
+
+#[test]
 fn on_an_interrupt_it_drains_and_exits_0() {
     let mut running = scenario("60x");
     until("it serves", || {

@@ -99,6 +99,30 @@ fn measure(peers: u32, how: &str) -> Result<(), Box<dyn std::error::Error>> {
          prefix with all its routes",
         1e9 / rate,
     )?;
+    look_up(&detector)
+}
+
+/// How long the task judges nothing because somebody asked: the median of some look-ups.
+fn look_up(detector: &Detector) -> Result<(), Box<dyn std::error::Error>> {
+    let one = nlri(BLOCKS / 2, PREFIXES_PER_BLOCK / 2).prefix;
+    let of_all = one.truncated(0);
+    let median = |work: &dyn Fn()| {
+        let times = (0..21).map(|_| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_micros()
+        });
+        let mut times: Vec<_> = times.collect();
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    writeln!(
+        std::io::stdout(),
+        "    look-ups: a prefix {} us, a default route {} us, a network {} us",
+        median(&|| drop(std::hint::black_box(detector.look_up_prefix(one)))),
+        median(&|| drop(std::hint::black_box(detector.look_up_prefix(of_all)))),
+        median(&|| drop(std::hint::black_box(detector.look_up_asn(Asn(5_000))))),
+    )?;
     Ok(())
 }
 

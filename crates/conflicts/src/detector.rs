@@ -395,6 +395,16 @@ impl Detector {
         self.control.knowledge.values()
     }
 
+    /// What every shard is judged by.
+    pub(crate) fn ground(&self) -> Ground<'_> {
+        Ground {
+            control: &self.control,
+            known: &self.known,
+            links: &self.links,
+            measure: self.measure(),
+        }
+    }
+
     pub(crate) fn measure(&self) -> Measure<'_> {
         self.bogons.measure(&self.known, &self.thresholds)
     }

@@ -9,6 +9,7 @@
 //! - [`rule`] and [`rules`]: what is a conflict. `docs/rules.md` says it to people.
 //! - [`suspicion`]: what raises and lowers it.
 //! - [`knowledge`]: what others say, which the log names and the caller provides.
+//! - [`lookup`]: what it knows right now of a prefix or a network, for who asks.
 //! - [`detector`]: the control shard, which every record passes, and one shard per address block.
 //! - [`snapshot`]: the shards as bytes, each at its own position.
 //! - [`watch`]: what is somebody's own, beside the log: it changes no incident, it says whose one is.
@@ -19,6 +20,7 @@ pub mod correlator;
 pub mod detector;
 pub mod incident;
 pub mod knowledge;
+pub mod lookup;
 pub mod peerings;
 pub mod record;
 pub mod rule;

@@ -85,7 +85,7 @@ pub(crate) struct Table {
     pub(crate) seats: Seats,
     pub(crate) entries: HashMap<Prefix, Entry, FxBuildHasher>,
     /// The same, in order: what lies in a prefix stands right behind it.
-    ordered: BTreeSet<Prefix>,
+    pub(crate) ordered: BTreeSet<Prefix>,
     /// Lengths that occur, as bits.
     lengths: u128,
     /// What origins got and lost here and was not told yet.

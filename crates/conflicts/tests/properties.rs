@@ -234,6 +234,10 @@ proptest! {
         prop_assert_eq!(restored.counts(), whole.counts());
         prop_assert_eq!(restored.control_snapshot().encode(), whole.control_snapshot().encode());
         prop_assert_eq!(restored.links(), whole.links());
+        for prefix in PREFIXES {
+            let prefix = prefix.parse().unwrap();
+            prop_assert_eq!(restored.look_up_prefix(prefix), whole.look_up_prefix(prefix));
+        }
         let blocks: Vec<_> = PREFIXES.iter().map(|p| p.parse::<Prefix>().unwrap().block()).collect();
         for block in blocks {
             prop_assert_eq!(
@@ -308,6 +312,30 @@ proptest! {
             incident
         };
         prop_assert_eq!(ended(&order), ended(&[2, 3, 4, 5, 6]));
+    }
+
+    #[test]
+    fn a_network_originates_what_its_prefixes_say(records in any_stream()) {
+        let mut detector = new();
+        for (record, next_offset) in records.iter().zip(1..) {
+            apply(&mut detector, record, next_offset, &mut Vec::new());
+        }
+        let mut by_prefix: BTreeMap<Asn, Vec<Prefix>> = BTreeMap::new();
+        for prefix in PREFIXES {
+            let prefix = prefix.parse().unwrap();
+            for origin in detector.look_up_prefix(prefix).origins.shown {
+                for asn in origin.origin.asns() {
+                    by_prefix.entry(*asn).or_default().push(prefix);
+                }
+            }
+        }
+        for asn in (64_500..64_512).map(Asn) {
+            let told = detector.look_up_asn(asn).ipv4.shown;
+            let told: Vec<_> = told.iter().map(|one| one.prefix).collect();
+            let mut expected = by_prefix.remove(&asn).unwrap_or_default();
+            expected.sort_unstable();
+            prop_assert_eq!(told, expected, "{}", asn);
+        }
     }
 
     #[test]

@@ -45,6 +45,13 @@ struct Facts {
     /// (stable, judged).
     baseline: BTreeMap<u32, (u64, u64)>,
     warming_percent: Option<u32>,
+    lookups: Option<Lookups>,
+}
+
+/// Where questions are answered, and of which partitions now.
+struct Lookups {
+    address: String,
+    partitions: Box<dyn Fn() -> Vec<u32> + Send>,
 }
 
 impl StatusBoard {
@@ -110,6 +117,15 @@ impl StatusBoard {
         self.inner.facts.lock().warming_percent = percent;
     }
 
+    /// Questions are answered at this `host:port`, of the partitions that `partitions` gives whenever it is asked.
+    pub fn lookups(&self, address: String, partitions: impl Fn() -> Vec<u32> + Send + 'static) {
+        let partitions = Box::new(partitions);
+        self.inner.facts.lock().lookups = Some(Lookups {
+            address,
+            partitions,
+        });
+    }
+
     /// Forgets what one partition said: it belongs to another instance now.
     pub fn forget(&self, topic: &'static str, partition: u32) {
         let mut facts = self.inner.facts.lock();
@@ -125,6 +141,7 @@ impl StatusBoard {
     #[must_use]
     pub fn snapshot(&self) -> v1::ServiceStatus {
         let facts = self.inner.facts.lock();
+        let lookups = facts.lookups.as_ref();
         v1::ServiceStatus {
             service: self.inner.service.clone(),
             instance: self.inner.instance.clone(),
@@ -154,6 +171,8 @@ impl StatusBoard {
                 .map(|(name, values)| ((*name).to_owned(), values.values().sum()))
                 .collect(),
             warming_percent: facts.warming_percent,
+            lookup_address: lookups.map(|at| at.address.clone()).unwrap_or_default(),
+            lookup_partitions: lookups.map(|at| (at.partitions)()).unwrap_or_default(),
         }
     }
 
@@ -266,6 +285,10 @@ mod tests {
         board.warming(Some(37));
         assert_eq!(board.snapshot().warming_percent, Some(37));
         board.position("bgp-updates", 1, 10, 12);
+        assert_eq!(board.snapshot().lookup_address, "");
+        board.lookups("192.0.2.1:9102".to_owned(), || vec![1, 3]);
+        assert_eq!(board.snapshot().lookup_address, "192.0.2.1:9102");
+        assert_eq!(board.snapshot().lookup_partitions, [1, 3]);
         let status = board.snapshot();
         assert_eq!(status.counters["elements_in"], 13);
         assert_eq!((status.baseline_stable, status.baseline_judged), (11, 22));

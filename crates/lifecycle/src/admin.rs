@@ -1,8 +1,9 @@
-//! The admin paths: `/livez`, `/readyz`, `/healthz` and `/metrics`.
+//! The admin paths: `/livez`, `/readyz`, `/healthz` and `/metrics`, and what a service adds to them.
 //!
 //! They only answer GET, show no secret and no data of the network that is measured, and change nothing: so
 //! they may be served off loopback without a login, where an orchestrator and a scraper must reach them, but
-//! only where `[admin] open` says so.
+//! only where `[admin] open` says so. What a service adds looks after its own login. The port speaks HTTP/1.1 and
+//! HTTP/2 without TLS: it belongs into a private network.
 
 use std::{
     io::{self, Read, Write},
@@ -11,15 +12,16 @@ use std::{
     time::Duration,
 };
 
+pub use axum::Router;
 use axum::{
-    Json, Router,
+    Json,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Health, Stop, ports, telemetry::Telemetry};
+use crate::{Health, Stop, ports, stream, telemetry::Telemetry};
 
 /// The table `[admin]`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -30,6 +32,9 @@ pub struct Config {
     pub listen: Option<SocketAddr>,
     /// Whoever reaches `listen` may ask, without a login. Needed off loopback.
     pub open: bool,
+    /// `host:port` by which other machines reach `listen`; absent = its own address, or the name of this machine where
+    /// that is all addresses.
+    pub advertise: Option<String>,
 }
 
 impl Config {
@@ -41,6 +46,16 @@ impl Config {
         match self.listen {
             Some(address) if !address.ip().is_loopback() && !self.open => Err(OpenToAll(address)),
             _ => Ok(()),
+        }
+    }
+
+    /// `host:port` by which others reach the port that was taken.
+    #[must_use]
+    pub fn told(&self, taken: SocketAddr) -> String {
+        match &self.advertise {
+            Some(told) => told.clone(),
+            None if taken.ip().is_unspecified() => format!("{}:{}", stream::host(), taken.port()),
+            None => taken.to_string(),
         }
     }
 }
@@ -76,14 +91,13 @@ pub struct AdminPort {
 }
 
 impl AdminPort {
-    /// Serves them on `address`.
+    /// Serves `router`, which is told the address that was taken, on `address`: [`router`] with what a service adds.
     ///
     /// # Errors
     /// When the address is taken or is none of this machine's.
     pub fn open(
         address: SocketAddr,
-        health: Health,
-        telemetry: Telemetry,
+        router: impl FnOnce(SocketAddr) -> Router,
     ) -> Result<Self, AdminError> {
         let failed = |source: io::Error| AdminError {
             address,
@@ -101,7 +115,7 @@ impl AdminPort {
             .map_err(failed)?;
         let stop = Stop::new();
         let stopped = stop.clone();
-        let router = router(health, telemetry);
+        let router = router(taken);
         let thread = std::thread::Builder::new()
             .name("admin".to_owned())
             .spawn(move || {
@@ -211,6 +225,7 @@ mod tests {
         let of = |listen: &str, open| Config {
             listen: Some(listen.parse().unwrap()),
             open,
+            advertise: None,
         };
         assert!(Config::default().check().is_ok());
         assert!(of("127.0.0.2:9101", false).check().is_ok());
@@ -220,13 +235,30 @@ mod tests {
     }
 
     #[test]
+    fn others_are_told_an_address_that_they_can_reach() {
+        let of = |advertise: Option<&str>, taken: &str| {
+            let advertise = advertise.map(str::to_owned);
+            let config = Config {
+                advertise,
+                ..Config::default()
+            };
+            config.told(taken.parse().unwrap())
+        };
+        assert_eq!(of(None, "192.0.2.1:9102"), "192.0.2.1:9102");
+        assert_eq!(of(Some("detector:9"), "0.0.0.0:9102"), "detector:9");
+        let named = format!("{}:9102", stream::host());
+        assert_eq!(of(None, "0.0.0.0:9102"), named);
+        assert_eq!(of(None, "[::]:9102"), named);
+    }
+
+    #[test]
     fn readiness_is_503_with_the_reasons_until_all_parts_are_ready() {
         let health = Health::new();
         let detector = health.register("detector");
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let telemetry = Telemetry::of(recorder.handle());
         let any = ([127, 0, 0, 1], 0).into();
-        let port = AdminPort::open(any, health.clone(), telemetry.clone()).unwrap();
+        let port = AdminPort::open(any, |_| router(health, telemetry)).unwrap();
 
         let (status, body) = ask(port.address(), "/readyz", LONG).unwrap();
         assert_eq!(status, 503);
@@ -236,9 +268,8 @@ mod tests {
             assert_eq!(ask(port.address(), path, LONG).unwrap().0, 200, "{path}");
         }
 
-        let taken = AdminPort::open(port.address(), health, telemetry)
-            .err()
-            .unwrap();
+        let taken = AdminPort::open(port.address(), |_| Router::new());
+        let taken = taken.err().unwrap();
         let ours = format!("process {}", std::process::id());
         assert!(taken.to_string().contains(&ours), "{taken}");
         drop(port);

@@ -30,13 +30,14 @@ const PREFIX: &str = "WEIR__";
 pub const FILE_VARIABLE: &str = "WEIR_CONFIG";
 
 /// Every table of the house's file.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 16] = [
     "admin",
     "checkpoint_store",
     "conflict_detector",
     "feature_materializer",
     "ingest",
     "kafka",
+    "lookups",
     "metric_store",
     "metrics_aggregator",
     "offline_store",

@@ -15,6 +15,7 @@ mod stop;
 pub mod stream;
 pub mod supervise;
 pub mod telemetry;
+pub mod tokens;
 pub mod trace;
 
 pub use crash::crash_point;

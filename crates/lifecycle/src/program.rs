@@ -43,6 +43,8 @@ pub struct Site {
     pub health: Health,
     /// The metrics of the process.
     pub telemetry: Telemetry,
+    /// The admin port, and by which `host:port` others reach it.
+    pub admin: (SocketAddr, String),
 }
 
 /// A service that is a process of its own.
@@ -61,6 +63,11 @@ pub trait Service: Sized {
 
     /// The folder of its state, and the setting that chooses another.
     fn state(&self, data: &Path) -> Option<(PathBuf, &'static str)>;
+
+    /// What it answers on the admin port, at this address, besides the admin paths.
+    fn routes(&self, _: SocketAddr) -> admin::Router {
+        admin::Router::new()
+    }
 
     /// Connects to its engines and begins. Called again after every failure.
     ///
@@ -170,26 +177,28 @@ fn serve<S: Service>(program: &Program, arguments: &Arguments) -> Result<(), Fai
     let _traces = trace::start(&shared.telemetry, name).map_err(unusable)?;
     let stop = Stop::new();
     stop.on_signals().map_err(unusable)?;
-    let site = Site {
-        stream: shared.stream.clone(),
-        health: Health::new(),
-        telemetry,
-    };
-    let flag = site.health.register(name);
+    let health = Health::new();
+    let flag = health.register(name);
     let claim = service
-        .state(&site.stream.data)
+        .state(&shared.stream.data)
         .map(|(folder, setting)| Claim::take(&folder, setting))
         .transpose()
         .map_err(unusable)?;
-    let admin = AdminPort::open(
-        admin_address(program, &shared),
-        site.health.clone(),
-        site.telemetry.clone(),
-    )
+    let admin = AdminPort::open(admin_address(program, &shared), |taken| {
+        let own = admin::router(health.clone(), telemetry.clone());
+        own.merge(service.routes(taken))
+    })
     .map_err(unusable)?;
+    let taken = admin.address();
+    let site = Site {
+        admin: (taken, shared.admin.told(taken)),
+        stream: shared.stream,
+        health,
+        telemetry,
+    };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        admin = %admin.address(),
+        admin = %taken,
         instance = site.stream.instance(),
         "started"
     );

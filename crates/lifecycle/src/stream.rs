@@ -33,15 +33,15 @@ impl Config {
     /// The name of this process, for status: unique among machines and processes unless it is set.
     #[must_use]
     pub fn instance(&self) -> String {
-        self.instance.clone().unwrap_or_else(|| {
-            let host = rustix::system::uname();
-            format!(
-                "{}-{}",
-                host.nodename().to_string_lossy(),
-                std::process::id()
-            )
-        })
+        let own = || format!("{}-{}", host(), std::process::id());
+        self.instance.clone().unwrap_or_else(own)
     }
+}
+
+/// The name of this machine.
+pub(crate) fn host() -> String {
+    let host = rustix::system::uname();
+    host.nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

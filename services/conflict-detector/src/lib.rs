@@ -6,7 +6,8 @@
 //! (`correlator.rs`, group `weir-conflict-correlator`), which writes `bgp-conflicts` too and remembers in one redb
 //! file per partition. An incident writer in the same service (`store.rs`, group
 //! `weir-incident-writer`) moves `bgp-conflicts` to the record store. How updates become incidents
-//! is `weir_conflicts`; what happens in which order around it is `task.rs`.
+//! is `weir_conflicts`; what a task knows right now it tells who asks
+//! (`lookups.rs`); what happens in which order around it is `task.rs`.
 
 mod checkpoint;
 mod config;
@@ -14,6 +15,7 @@ mod correlator;
 mod emission;
 mod latency;
 mod library;
+mod lookups;
 pub mod process;
 mod restore;
 mod run;
@@ -27,6 +29,7 @@ pub use checkpoint::{CheckpointError, greatest_topic_epoch};
 pub use config::{Config, ConfigError};
 pub use correlator::GROUP as CORRELATOR_GROUP;
 pub use latency::{Latency, Percentiles};
+pub use lookups::Lookups;
 pub use restore::RestoreError;
 pub use run::{Parts, Running, StartError, start};
 pub use store::GROUP as WRITER_GROUP;

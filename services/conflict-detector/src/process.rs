@@ -1,7 +1,9 @@
 //! The detector as a process of its own: its tables, its engines, its supervisor.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -9,15 +11,17 @@ use serde::Deserialize;
 use weir_eventlog::{EventLog, LogConfig, schema};
 use weir_events::topics::{BGP_CONFLICTS, BGP_SIGNALS, BGP_UPDATES};
 use weir_lifecycle::{
-    NotStarted, Part, causes,
+    NotStarted, Part, admin, causes,
     config::Layers,
     program::{Program, Service, Site},
+    tokens::{Auth, Token},
 };
+use weir_lookups::{Desk, server};
 use weir_objects::Objects;
 use weir_record_store::BlockingRecordStore;
 use weir_routing::Bogons;
 
-use crate::{Config, Parts, Running, StartError, start};
+use crate::{Config, Lookups, Parts, Running, StartError, start};
 
 /// The binary.
 pub const PROGRAM: Program = Program {
@@ -28,6 +32,8 @@ pub const PROGRAM: Program = Program {
   [record_store]      url = \"postgres://weir@db:5432/weir\", password_file = \"/run/secrets/db\"
   [checkpoint_store]  url = \"s3://bucket/prefix\": lets another machine take a partition over,
                       and holds what knowledge the log names
+  [lookups]           token or token_file: answers what it knows right now on the admin port (needed
+                      off loopback); [admin] advertise = \"detector:9102\" says by which address
   [conflict_detector] instances, thresholds, bogons, checkpoint_seconds, state (a folder)
   [stream] [admin] [telemetry]  id, data (a folder); listen; log_format, log_filter",
     admin_port: 9102,
@@ -42,10 +48,17 @@ struct Tables {
     record_store: weir_record_store::Config,
     checkpoint_store: weir_objects::Config,
     conflict_detector: Config,
+    lookups: Auth,
 }
 
 /// The detector with the settings of its process.
-pub struct Process(Tables);
+pub struct Process {
+    tables: Tables,
+    /// Where its tasks take questions.
+    desk: Desk,
+    /// Who may ask.
+    tokens: Arc<[Token]>,
+}
 
 impl Service for Process {
     type Part = Running;
@@ -63,21 +76,43 @@ impl Service for Process {
         tables.checkpoint_store = tables
             .checkpoint_store
             .with_environment(layers.names("checkpoint_store"));
-        Ok(Self(tables))
+        let tokens = tables.lookups.tokens();
+        let tokens = tokens.map_err(|error| format!("[lookups]: {}", causes(&error)))?;
+        Ok(Self {
+            tables,
+            desk: Desk::default(),
+            tokens: tokens.into(),
+        })
     }
 
     fn is_enabled(&self) -> bool {
-        self.0.kafka.enabled
+        self.tables.kafka.enabled
     }
 
     fn state(&self, data: &Path) -> Option<(PathBuf, &'static str)> {
-        let own = self.0.conflict_detector.state.clone();
+        let own = self.tables.conflict_detector.state.clone();
         let folder = own.unwrap_or_else(|| data.join("conflict-detector"));
         Some((folder, "[conflict_detector] state"))
     }
 
+    fn routes(&self, address: SocketAddr) -> admin::Router {
+        if server::may_answer(address, &self.tokens) {
+            return server::routes(self.desk.clone(), Arc::clone(&self.tokens));
+        }
+        tracing::info!(
+            "look-ups are not answered on {address}, which others reach: set token or token_file of [lookups], here \
+             and where they are asked"
+        );
+        admin::Router::new()
+    }
+
     fn start(&self, site: &Site) -> Result<Running, NotStarted> {
-        let Self(tables) = self;
+        let tables = &self.tables;
+        let (address, told) = &site.admin;
+        let lookups = Lookups {
+            desk: self.desk.clone(),
+            address: server::may_answer(*address, &self.tokens).then(|| told.clone()),
+        };
         let topics = [BGP_UPDATES, BGP_SIGNALS, BGP_CONFLICTS];
         let log = EventLog::open(&tables.kafka, &tables.schema_registry, &topics)
             .map_err(|error| NotStarted::of(&error, error.may_start_later()))?;
@@ -102,6 +137,7 @@ impl Service for Process {
                 synthetic: site.stream.synthetic,
                 instance: site.stream.instance(),
                 health: site.health.clone(),
+                lookups,
             },
         )
         .map_err(|error| match error {

@@ -20,7 +20,7 @@ use weir_record_store::BlockingRecordStore;
 use weir_routing::Bogons;
 
 use crate::{
-    Config, ConfigError, Latency, correlator,
+    Config, ConfigError, Latency, Lookups, correlator,
     library::Library,
     store,
     task::{self, GROUP, Shared},
@@ -52,6 +52,8 @@ pub struct Parts {
     pub instance: String,
     /// Where the incident writer says whether its store answers.
     pub health: Health,
+    /// Where questions for what it knows right now are taken.
+    pub lookups: Lookups,
 }
 
 /// Why the detector did not start.
@@ -94,6 +96,11 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let bogons = config.bogons(parts.bogons)?;
     let board = |stage| StatusBoard::new(stage, &parts.instance, &parts.stream, parts.synthetic);
     let boards = [board("conflict-detector"), board("conflict-correlator")];
+    let Lookups { desk, address } = parts.lookups;
+    if let Some(address) = address {
+        let answering = desk.clone();
+        boards[0].lookups(address, move || answering.partitions());
+    }
     let latency = Latency::new()?;
     let reading: [Arc<AtomicU32>; 2] = Default::default();
     let library = Library::at(parts.knowledge, &parts.stream, &parts.checkpoints);
@@ -151,6 +158,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
                 publisher,
                 dead_letters: DeadLetters::new(plain.clone(), "conflict-detector"),
                 board: boards[0].clone(),
+                desk: desk.clone(),
                 reading: Arc::clone(&reading[0]),
             };
             Subscriber::start(&parts.log, GROUP, BGP_UPDATES, move |assignment| {

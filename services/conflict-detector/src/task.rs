@@ -26,6 +26,7 @@ use weir_lifecycle::{
     crash_point,
     trace::{self, Span},
 };
+use weir_lookups::{Desk, Seat};
 use weir_objects::Objects;
 use weir_routing::Bogons;
 
@@ -34,6 +35,7 @@ use crate::{
     checkpoint::{Copies, Folder, Remembered, Rolling, Standing},
     emission,
     library::Library,
+    lookups,
     restore::{bring, restore},
 };
 
@@ -62,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) publisher: Publisher,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) board: StatusBoard,
+    /// Where tasks take questions.
+    pub(crate) desk: Desk,
     /// Tasks that were restored and have been read to since the start.
     pub(crate) reading: Arc<AtomicU32>,
 }
@@ -70,6 +74,7 @@ pub(crate) struct Shared {
 pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), TaskError> {
     let begun = Instant::now();
     let partition = assignment.partition();
+    let seat = shared.desk.sit(partition);
     let mut folder = Folder::open(&shared.checkpoints, partition)?;
     let copies = shared.copies.clone();
     let copies = copies.map(|objects| Copies::new(objects, partition));
@@ -130,7 +135,9 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
         transitions: Vec::new(),
         encoded: Vec::new(),
         signals: metrics::counter!("weir_signals_total"),
+        seat,
     };
+    task.seat.open();
     loop {
         let next = assignment.next(shared.config.batch, WAIT)?;
         // The first fetch takes a while: before it, nothing is judged at once.
@@ -148,6 +155,7 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
             Next::Idle if task.input_ended && assignment.at_end() => task.complete(&assignment)?,
             Next::Idle => task.pause(&assignment)?,
             Next::Revoked => {
+                task.seat.close("is being given back");
                 task.complete(&assignment)?;
                 crash_point("revoke.checkpointed");
                 folder.finish_copies(COPY_WITHIN);
@@ -155,6 +163,7 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
             }
             Next::Lost => return Ok(()),
         }
+        lookups::answer_waiting(&mut task.seat, &task.detector);
     }
 }
 
@@ -172,6 +181,7 @@ struct Task<'a> {
     transitions: Vec<Transition>,
     encoded: Vec<u8>,
     signals: metrics::Counter,
+    seat: Seat,
 }
 
 impl Task<'_> {
@@ -214,9 +224,11 @@ impl Task<'_> {
             Ok(checked) => {
                 if let Some(named) = self.detector.needs(&checked) {
                     let library = &self.shared.library;
+                    self.seat.close("waits for knowledge that the log names");
                     if !library.provide(&mut self.detector, named, assignment)? {
                         return Ok(false);
                     }
+                    self.seat.open();
                 }
                 let (topic, partition) = (BGP_UPDATES.name, self.partition);
                 let about = |span: Span| span.about(topic, partition, Some(record.offset));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use weir_conflict_detector::{
-    CORRELATOR_GROUP, Config, GROUP, Parts, Running, WRITER_GROUP, start,
+    CORRELATOR_GROUP, Config, GROUP, Lookups, Parts, Running, WRITER_GROUP, start,
 };
 use weir_eventlog::{
     EventLog, Publisher, PublisherOptions, admin,
@@ -96,6 +96,7 @@ impl Site {
             synthetic: true,
             instance: "0".to_owned(),
             health: Health::new(),
+            lookups: Lookups::default(),
         };
         start(&config, parts).unwrap()
     }

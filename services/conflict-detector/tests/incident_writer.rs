@@ -9,7 +9,7 @@ use std::{
 };
 
 use prost::Message as _;
-use weir_conflict_detector::{Config, Parts, Running, start};
+use weir_conflict_detector::{Config, Lookups, Parts, Running, start};
 use weir_eventlog::{
     EventLog, Publisher, PublisherOptions, admin,
     broker::{Broker, BrokerConfig, Fsync},
@@ -79,6 +79,7 @@ impl Site {
             synthetic: true,
             instance: "0".to_owned(),
             health: Health::new(),
+            lookups: Lookups::default(),
         };
         Self {
             folder,

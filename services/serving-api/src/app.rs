@@ -13,14 +13,15 @@ use axum::{
 use tokio::sync::Semaphore;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use weir_features::{EntityKey, FeatureRow, FeatureView};
-use weir_lifecycle::{Stop, admin, health::Health, telemetry::Telemetry};
+use weir_lifecycle::{Stop, admin, health::Health, telemetry::Telemetry, tokens::Token};
+use weir_lookups::Client;
 use weir_metric_store::{Keys, MetricStore, Query, Window};
 use weir_online_store::OnlineStore;
 use weir_record_store::RecordStore;
 
 use crate::{
     Stores, auth,
-    config::{Config, Token},
+    config::Config,
     live::Live,
     openapi,
     own::Own,
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) views: Arc<[FeatureView]>,
     pub(crate) own: Own,
     pub(crate) live: Live,
+    /// Asks detectors.
+    pub(crate) lookups: Client,
     pub(crate) live_seats: Arc<Semaphore>,
     pub(crate) ris: Ris,
     pub(crate) stop: Stop,
@@ -60,6 +63,7 @@ impl App {
             views: stores.views.into(),
             own,
             live,
+            lookups: stores.lookups,
             live_seats: Arc::new(Semaphore::new(config.live_clients)),
             ris,
             stop,

@@ -1,10 +1,9 @@
 //! Settings of the serving side.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
-
-use crate::StartError;
+use weir_lifecycle::tokens::Auth;
 
 /// Where to listen, who may ask, and how much.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,93 +77,5 @@ impl Default for Ris {
             idle_seconds: 60,
             linger_seconds: 10,
         }
-    }
-}
-
-/// Bearer tokens. Both sources count; none = no authentication, loopback only.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// File with one token per line; empty lines and lines that begin with `#` are left out.
-    pub token_file: Option<PathBuf>,
-    /// One token, meant for the environment: `WEIR__SERVING_API__AUTH__TOKEN`.
-    pub token: Option<Token>,
-}
-
-/// Shortest token that is accepted, in bytes.
-pub const MIN_TOKEN: usize = 16;
-
-/// A secret that does not print.
-#[derive(Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Token(String);
-
-impl Token {
-    /// Wraps a secret.
-    #[must_use]
-    pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
-    }
-
-    /// Compares in a time that depends on the length of `given` alone.
-    pub(crate) fn is(&self, given: &[u8]) -> bool {
-        let own = self.0.as_bytes();
-        let different = given.iter().enumerate().fold(
-            u8::from(own.len() != given.len()),
-            |different, (i, byte)| different | (byte ^ own.get(i % own.len().max(1)).unwrap_or(&0)),
-        );
-        std::hint::black_box(different) == 0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
-    }
-}
-
-impl Auth {
-    /// All tokens, read once at start.
-    pub(crate) fn tokens(&self) -> Result<Vec<Token>, StartError> {
-        let mut tokens: Vec<Token> = self.token.clone().into_iter().collect();
-        if let Some(path) = &self.token_file {
-            let text = std::fs::read_to_string(path).map_err(|source| StartError::TokenFile {
-                path: path.clone(),
-                source,
-            })?;
-            let lines = text.lines().map(str::trim);
-            tokens.extend(
-                lines
-                    .filter(|line| !line.is_empty() && !line.starts_with('#'))
-                    .map(Token::new),
-            );
-            if tokens.is_empty() {
-                return Err(StartError::NoToken { path: path.clone() });
-            }
-        }
-        if tokens.iter().any(|token| token.0.len() < MIN_TOKEN) {
-            return Err(StartError::ShortToken);
-        }
-        Ok(tokens)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_equal_only_to_itself_and_does_not_print() {
-        let token = Token::new("correct-horse-battery");
-        assert!(token.is(b"correct-horse-battery"));
-        for wrong in [
-            "",
-            "correct",
-            "correct-horse-batterx",
-            "correct-horse-batteryy",
-        ] {
-            assert!(!token.is(wrong.as_bytes()), "{wrong}");
-        }
-        assert!(!format!("{token:?}").contains("horse"));
     }
 }

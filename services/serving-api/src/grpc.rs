@@ -16,11 +16,11 @@ use tonic::{
     transport::{Server, server::Router},
 };
 use tonic_health::server::health_reporter;
+use weir_lifecycle::tokens::{self, Token};
 
 use crate::{
     app::App,
-    auth,
-    config::{Config, Token},
+    config::Config,
     generated::{
         DESCRIPTORS,
         v1::{
@@ -92,7 +92,7 @@ impl Interceptor for Authorize {
     fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
         let given = request.metadata().get("authorization");
         let known =
-            given.is_some_and(|value| auth::is_known(&self.tokens, value.as_encoded_bytes()));
+            given.is_some_and(|value| tokens::is_known(&self.tokens, value.as_encoded_bytes()));
         if self.tokens.is_empty() || known {
             Ok(request)
         } else {

@@ -2,7 +2,8 @@
 //!
 //! Topics in: `bgp-conflicts` and `service-status`, read from their ends without a group, for what
 //! is live; `bgp-messages` in the same way while there are clients of RIS Live. Topics out: none. Stores: incidents (record-store), features (online-store) and windows
-//! (metric-store), all read only. Errors are problem documents (RFC 9457), the API describes itself
+//! (metric-store), all read only. What the detector knows right now it is asked for by gRPC (`lookups.rs`).
+//! Errors are problem documents (RFC 9457), the API describes itself
 //! at `/openapi.json`, and off loopback nobody is served without a token.
 
 mod app;
@@ -11,8 +12,10 @@ mod config;
 pub mod generated;
 mod grpc;
 mod live;
+mod lookups;
 mod openapi;
 mod own;
+mod owners;
 mod page;
 mod problem;
 pub mod process;
@@ -20,7 +23,8 @@ mod rest;
 mod ris;
 mod run;
 
-pub use config::{Auth, Config, MIN_TOKEN, Ris, Token};
+pub use config::{Config, Ris};
 pub use live::Live;
 pub use problem::Problem;
 pub use run::{Running, StartError, StopError, Stores, serve, start};
+pub use weir_lifecycle::tokens::{Auth, MIN_TOKEN, Token};

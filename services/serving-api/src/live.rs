@@ -1,7 +1,7 @@
 //! What happens now: transitions from `bgp-conflicts` and heartbeats from `service-status`, handed
 //! to every open page. Bounded: who reads too slowly is told how much was missed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use parking_lot::RwLock;
 use prost::Message;
@@ -13,6 +13,8 @@ use weir_events::{
     topics, v1,
 };
 use weir_record_store::{IncidentRow, Transition, export::IncidentJson};
+
+use crate::owners::{Owner, Owners};
 
 /// Events that a slow client may lag behind.
 const BACKLOG: usize = 1024;
@@ -65,6 +67,7 @@ pub struct Live {
 struct Inner {
     events: broadcast::Sender<Arc<LiveEvent>>,
     statuses: RwLock<BTreeMap<(String, String), v1::ServiceStatus>>,
+    owners: RwLock<Owners>,
 }
 
 impl Default for Live {
@@ -81,6 +84,7 @@ impl Live {
             inner: Arc::new(Inner {
                 events: broadcast::Sender::new(BACKLOG),
                 statuses: RwLock::default(),
+                owners: RwLock::default(),
             }),
         }
     }
@@ -121,6 +125,7 @@ impl Live {
 
     /// A service has said where it stands.
     pub fn status(&self, status: v1::ServiceStatus) {
+        self.inner.owners.write().note(&status, Instant::now());
         {
             let mut statuses = self.inner.statuses.write();
             statuses.retain(|_, known| status.at_us - known.at_us < SILENT_US);
@@ -136,6 +141,11 @@ impl Live {
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<LiveEvent>> {
         self.inner.events.subscribe()
+    }
+
+    /// Who answers for a partition of `bgp-updates`; else why nobody can be asked.
+    pub(crate) fn owner(&self, partition: u32, now: Instant) -> Result<Owner, String> {
+        self.inner.owners.read().of(partition, now)
     }
 
     pub(crate) fn strip(&self) -> Strip {

@@ -1,9 +1,10 @@
-//! The page, rendered here: overview, search, incident, peers. One stylesheet and one script, both
+//! The page, rendered here: overview, search, incident, prefix, network, peers. One stylesheet and one script, both
 //! out of memory; without the script everything works, it only keeps the page up to date.
 
 mod chart;
 mod incident;
 mod layout;
+mod now;
 mod overview;
 mod peers;
 mod story;
@@ -49,6 +50,18 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, &'static str, MethodR
             "One incident and its story.",
             HTML,
             get(incident::show),
+        ),
+        (
+            "/prefixes/{address}/{length}",
+            "A prefix as it is announced now.",
+            HTML,
+            get(now::prefix),
+        ),
+        (
+            "/asns/{asn}",
+            "What a network originates now.",
+            HTML,
+            get(now::asn),
         ),
         (
             "/peers",

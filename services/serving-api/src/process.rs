@@ -14,7 +14,9 @@ use weir_lifecycle::{
     config::Layers,
     probe::Probe,
     program::{Program, Service, Site},
+    tokens::Auth,
 };
+use weir_lookups::Client;
 use weir_metric_store::MetricStore;
 use weir_online_store::OnlineStore;
 use weir_record_store::BlockingRecordStore;
@@ -31,6 +33,7 @@ pub const PROGRAM: Program = Program {
   [online_store]  url = \"redis://cache:6379/0\", password_file
   [metric_store]  url = \"cql://scylla:9042/weir\", username, password_file
   [serving_api]   listen = \"127.0.0.1:8080\", grpc, auth.token_file (needed off loopback), watch (a list)
+  [lookups]       token or token_file: what detectors off loopback want to see
   [stream] [admin] [telemetry]  id, data (a folder); listen; log_format, log_filter",
     admin_port: 9105,
 };
@@ -44,10 +47,15 @@ struct Tables {
     online_store: weir_online_store::Config,
     metric_store: weir_metric_store::Config,
     serving_api: Config,
+    lookups: Auth,
 }
 
 /// The serving side with the settings of its process.
-pub struct Process(Tables);
+pub struct Process {
+    tables: Tables,
+    /// Asks detectors.
+    lookups: Client,
+}
 
 /// At work, and whether its engines answer.
 pub struct AtWork {
@@ -75,11 +83,12 @@ impl Service for Process {
             .with_environment(layers.names("online_store"))
             .map_err(|error| causes(&error))?;
         run::check(&tables.serving_api).map_err(|error| causes(&error))?;
-        Ok(Self(tables))
+        let lookups = client(&tables.lookups).map_err(|error| format!("[lookups]: {error}"))?;
+        Ok(Self { tables, lookups })
     }
 
     fn is_enabled(&self) -> bool {
-        self.0.kafka.enabled
+        self.tables.kafka.enabled
     }
 
     fn state(&self, _: &Path) -> Option<(PathBuf, &'static str)> {
@@ -87,7 +96,7 @@ impl Service for Process {
     }
 
     fn start(&self, site: &Site) -> Result<AtWork, NotStarted> {
-        let Self(tables) = self;
+        let tables = &self.tables;
         let data = &site.stream.data;
         let topics = [BGP_CONFLICTS, SERVICE_STATUS, BGP_MESSAGES];
         // It writes nothing, so it needs no frames.
@@ -104,6 +113,7 @@ impl Service for Process {
             online: online.clone(),
             metrics: metrics.clone(),
             views: declared::all(),
+            lookups: self.lookups.clone(),
         };
         let running = start(
             &tables.serving_api,
@@ -144,6 +154,12 @@ impl Service for Process {
                 .map_err(|error| NotStarted::of(&error, false))?,
         })
     }
+}
+
+/// Shows the first token of `[lookups]`.
+fn client(lookups: &Auth) -> Result<Client, String> {
+    let tokens = lookups.tokens().map_err(|error| causes(&error))?;
+    Client::new(tokens.first()).map_err(|error| error.to_string())
 }
 
 impl Part for AtWork {

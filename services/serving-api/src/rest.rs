@@ -4,9 +4,11 @@
 pub(crate) mod events;
 pub(crate) mod features;
 pub(crate) mod incidents;
+pub(crate) mod lookups;
 pub(crate) mod windows;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
+use weir_routing::Asn;
 
 use crate::app::App;
 
@@ -14,6 +16,9 @@ pub(crate) fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(incidents::list))
         .routes(routes!(incidents::get))
+        .routes(routes!(lookups::prefix))
+        .routes(routes!(lookups::prefix_in_two))
+        .routes(routes!(lookups::asn))
         .routes(routes!(features::serve))
         .routes(routes!(windows::list))
         .routes(routes!(events::follow))
@@ -25,6 +30,18 @@ pub(crate) fn parts(text: Option<&str>) -> impl Iterator<Item = &str> {
         .split(',')
         .map(str::trim)
         .filter(|part| !part.is_empty())
+}
+
+/// `64496` or `AS64496`.
+pub(crate) fn asn(text: &str) -> Result<Asn, crate::Problem> {
+    let digits = text
+        .strip_prefix("AS")
+        .or_else(|| text.strip_prefix("as"))
+        .unwrap_or(text);
+    let number: Result<u32, _> = digits.parse();
+    number.map(Asn).map_err(|_| {
+        crate::Problem::bad_request(format!("`asn` is `{text}`: write 64496 or AS64496"))
+    })
 }
 
 /// RFC 3339, or microseconds since the Unix epoch.

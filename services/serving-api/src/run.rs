@@ -16,14 +16,16 @@ use weir_lifecycle::{
     Stop,
     health::{Health, HealthFlag},
     telemetry::Telemetry,
+    tokens::{Token, TokensError},
 };
+use weir_lookups::Client;
 use weir_metric_store::MetricStore;
 use weir_online_store::OnlineStore;
 use weir_record_store::RecordStore;
 
 use crate::{
     app,
-    config::{Config, MIN_TOKEN, Token},
+    config::Config,
     grpc,
     live::Live,
     own::Own,
@@ -46,6 +48,8 @@ pub struct Stores {
     pub metrics: MetricStore,
     /// Definitions of the views in `online`.
     pub views: Vec<FeatureView>,
+    /// Asks detectors what they know right now.
+    pub lookups: Client,
 }
 
 /// Why nothing is served.
@@ -71,23 +75,9 @@ pub enum StartError {
         /// How it was asked for.
         flag: &'static str,
     },
-    /// The file of tokens cannot be read.
-    #[error("cannot read the tokens in {path}")]
-    TokenFile {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file of tokens is empty.
-    #[error("{path} holds no token")]
-    NoToken {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A token could be guessed.
-    #[error("a token is shorter than {MIN_TOKEN} bytes")]
-    ShortToken,
+    /// The tokens cannot be had.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// The watch list cannot be read, or is none.
     #[error("the watch list of [serving_api] in {}: {reason}", path.display())]
     Watch {

@@ -3,7 +3,7 @@
 //! What the settings name by URL is used; what they do not name is embedded, in the stream's folder.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -14,7 +14,10 @@ use weir_eventlog::{
     status::StatusBoard,
 };
 use weir_events::{position::TopicEpoch, topics};
-use weir_lifecycle::{health::Health, ports, telemetry::Telemetry};
+use weir_lifecycle::{
+    admin::AdminPort, health::Health, ports, telemetry::Telemetry, tokens::Token,
+};
+use weir_lookups::{Client, Desk, server};
 use weir_metric_store::MetricStore;
 use weir_objects::Objects;
 use weir_offline_store::OfflineStore;
@@ -43,6 +46,8 @@ pub(crate) struct House {
     pub(crate) aggregator: weir_metrics_aggregator::Running,
     pub(crate) serving: Option<weir_serving_api::Running>,
     pub(crate) ingest: weir_ingest::Running,
+    /// Answers what serving asks the detector.
+    _lookups: Option<AdminPort>,
     /// None when the log is a Kafka.
     broker: Option<Broker>,
     dir: PathBuf,
@@ -116,6 +121,7 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
     let copies = Objects::prepare_if_set(&settings.checkpoint_store).map_err(Failure::broken)?;
     let knowledge = settings.checkpoint_store.or_in(&dir.join("objects"));
 
+    let lookups = site.serve.then(|| Lookups::open(settings)).transpose()?;
     let (stream, synthetic) = (site.stream.id.clone(), site.stream.synthetic);
     let detector = weir_conflict_detector::start(
         &settings.conflict_detector,
@@ -130,6 +136,10 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
             synthetic,
             instance: "0".to_owned(),
             health: site.health.clone(),
+            lookups: lookups
+                .as_ref()
+                .map(Lookups::of_detector)
+                .unwrap_or_default(),
         },
     )
     .map_err(Failure::broken)?;
@@ -163,10 +173,9 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
     )
     .map_err(Failure::broken)?;
     let reading = site.health.register("ingest");
-    let serving = site
-        .serve
-        .then(|| serve(site, settings, &log, &stores))
-        .transpose()?;
+    let serving = lookups.as_ref();
+    let serving = serving.map(|lookups| serve(site, settings, &log, &stores, lookups));
+    let serving = serving.transpose()?;
 
     let mut ingest = settings.ingest.clone();
     ingest.stream = stream;
@@ -189,9 +198,44 @@ pub(crate) fn open(site: &Site, settings: &Settings) -> Result<House, Failure> {
         aggregator,
         serving,
         ingest,
+        _lookups: lookups.map(|lookups| lookups.port),
         broker,
         dir: dir.clone(),
     })
+}
+
+/// What serving asks the detector, by the same gRPC as elsewhere: on a port of loopback that nobody is told, and that
+/// answers who has the token alone.
+struct Lookups {
+    desk: Desk,
+    port: AdminPort,
+    client: Client,
+}
+
+impl Lookups {
+    fn open(settings: &Settings) -> Result<Self, Failure> {
+        let tokens = settings.lookups.tokens();
+        let mut tokens = tokens.map_err(|error| Failure::unusable(error).of("[lookups]"))?;
+        if tokens.is_empty() {
+            tokens.push(Token::random());
+        }
+        let client = Client::new(tokens.first()).map_err(Failure::unusable)?;
+        let desk = Desk::default();
+        let routes = server::routes(desk.clone(), tokens.into());
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Ok(Self {
+            desk,
+            port: AdminPort::open(any, |_| routes).map_err(Failure::broken)?,
+            client,
+        })
+    }
+
+    fn of_detector(&self) -> weir_conflict_detector::Lookups {
+        weir_conflict_detector::Lookups {
+            desk: self.desk.clone(),
+            address: Some(self.port.address().to_string()),
+        }
+    }
 }
 
 /// Why there is no broker, with the flag that helps.
@@ -227,12 +271,14 @@ fn serve(
     settings: &Settings,
     log: &EventLog,
     stores: &Stores,
+    lookups: &Lookups,
 ) -> Result<weir_serving_api::Running, Failure> {
     let served = weir_serving_api::Stores {
         records: stores.records.store().clone(),
         online: stores.online.clone(),
         metrics: stores.metrics.clone(),
         views: weir_feature_materializer::views::all(),
+        lookups: lookups.client.clone(),
     };
     weir_serving_api::start(
         &settings.serving_api,

@@ -12,6 +12,7 @@ use weir_lifecycle::{
     admin,
     config::{self, Layers},
     stream, telemetry,
+    tokens::Auth,
 };
 
 use crate::progress::Failure;
@@ -38,6 +39,7 @@ pub(crate) struct Settings {
     pub(crate) feature_materializer: weir_feature_materializer::Config,
     pub(crate) metrics_aggregator: weir_metrics_aggregator::Config,
     pub(crate) serving_api: weir_serving_api::Config,
+    pub(crate) lookups: Auth,
 }
 
 impl Settings {

@@ -81,6 +81,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", "weir"),
     ("AWS_SECRET_ACCESS_KEY", "only4tests"),
     ("WEIR__SERVING_API__AUTH__TOKEN", "only4tests-only4tests"),
+    ("WEIR__LOOKUPS__TOKEN", "only4tests-only4tests"),
 ];
 
 /// Starts `name` and waits until it is healthy.

@@ -162,7 +162,11 @@ impl Shard {
     }
 
     /// Who has a prefix, each session once; true of those whose route is not stale.
-    fn carriers(&self, prefix: &Prefix, ground: Ground<'_>) -> SmallVec<[(Slot, bool); 64]> {
+    pub(crate) fn carriers(
+        &self,
+        prefix: &Prefix,
+        ground: Ground<'_>,
+    ) -> SmallVec<[(Slot, bool); 64]> {
         let peers = &ground.control.peers;
         let mut carriers: SmallVec<[(Slot, bool); 64]> = SmallVec::new();
         let entry = self.table.entries.get(prefix);
@@ -181,7 +185,20 @@ impl Shard {
         carriers
     }
 
-    fn visibility(&self, prefix: &Prefix, ground: Ground<'_>) -> Visibility {
+    /// How many vantage points are up and have a full feed of this block.
+    pub(crate) fn full_feed_points(&self, ground: Ground<'_>) -> u32 {
+        let full_feed = self.full_feed(ground.measure.thresholds);
+        let peers = &ground.control.peers;
+        let up = self.table.seats.counts().filter(|(slot, _)| {
+            let session = peers.session(*slot);
+            session.is_some_and(|session| session.current && session.up)
+        });
+        let full = up.filter(|(slot, _)| self.is_full_feed(*slot, full_feed));
+        u32::try_from(full.count()).unwrap_or(u32::MAX)
+    }
+
+    /// How much of the full feed has a prefix, and had it.
+    pub(crate) fn visibility(&self, prefix: &Prefix, ground: Ground<'_>) -> Visibility {
         let (now, t) = (ground.control.now(), ground.measure.thresholds);
         let full_feed = self.full_feed(t);
         let mut visibility = Visibility::default();

@@ -1033,6 +1033,11 @@ pub struct ServiceStatus {
     /// Tables of collectors are being fetched and read for the first time: how far, of 100. Absent = none is.
     #[prost(uint32, optional, tag = "13")]
     pub warming_percent: ::core::option::Option<u32>,
+    /// Where look-ups (weir.detector.v1) are answered, host:port, and of which partitions of bgp-updates. Empty = nowhere.
+    #[prost(string, tag = "14")]
+    pub lookup_address: ::prost::alloc::string::String,
+    #[prost(uint32, repeated, tag = "15")]
+    pub lookup_partitions: ::prost::alloc::vec::Vec<u32>,
 }
 /// Where a service stands in one partition of one topic.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use weir_features::EntityKey;
 use weir_record_store::{Filter, IncidentRow, Recorded, TransitionRow};
 
-use super::{chart, layout, overview, peers, story, text};
+use super::{chart, layout, now, overview, peers, story, text};
 use crate::{Problem, app::App};
 
 /// Peers whose features and messages are shown.
@@ -71,6 +71,7 @@ async fn build(app: &App, id: &str) -> Result<(String, Markup), Problem> {
                     p class=(if i == 0 { "lead" } else { "more" }) { (paragraph) }
                 }
                 @for reason in &incident.reasons { p.reason { (story::reason(reason)) } }
+                (now::links(incident.prefix, incident.suspect_asn))
             }
             (facts(&incident, now_us))
             (others(app, &incident).await?)

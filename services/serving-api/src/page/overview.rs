@@ -11,7 +11,7 @@ use serde::Deserialize;
 use weir_record_store::{Filter, IncidentRow, PrefixMatch, State as IncidentState, TransitionRow};
 use weir_routing::prefix::Prefix;
 
-use super::{chart, layout, story, text};
+use super::{chart, layout, now, story, text};
 use crate::{Problem, app::App};
 
 /// What sends traffic astray.
@@ -146,6 +146,7 @@ async fn found(app: &App, wanted: &str) -> Result<Markup, Problem> {
     Ok(html! {
         section #found data-live="" aria-labelledby="found-title" {
             div.heading { h1 #found-title { "Incidents of " span.mono { (wanted) } } p.tally { b { (page.incidents.len()) } @if page.next.is_some() { " newest" } " found" } }
+            (now::links(announced(&filter), filter.asn))
             @if page.incidents.is_empty() { p.empty { "Nothing has been noticed there. New incidents will appear here by themselves." } }
             @else { (cards(app, &page.incidents).await?) }
         }
@@ -179,6 +180,14 @@ fn parse(text: &str) -> Option<Filter> {
         asn: Some(asn),
         ..Filter::default()
     })
+}
+
+/// The prefix that was searched for; an address is none.
+fn announced(filter: &Filter) -> Option<Prefix> {
+    match filter.prefix {
+        Some(PrefixMatch::Overlaps(prefix)) => Some(prefix),
+        _ => None,
+    }
 }
 
 async fn cards(app: &App, rows: &[IncidentRow]) -> Result<Markup, Problem> {

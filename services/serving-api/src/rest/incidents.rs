@@ -11,7 +11,7 @@ use weir_record_store::{
     Cursor, Evidence, Filter, IncidentRow, MAX_PAGE, Page, PrefixMatch, Recorded, Severity,
     State as IncidentState, TransitionRow, export::IncidentJson, is_uuid,
 };
-use weir_routing::{asn::Asn, prefix::Prefix};
+use weir_routing::prefix::Prefix;
 
 use crate::{app::App, problem::Problem, rest};
 
@@ -248,7 +248,7 @@ fn filter(params: &ListParams) -> Result<Filter, Problem> {
             ));
         }
     }
-    let asn = params.asn.as_deref().map(asn).transpose()?;
+    let asn = params.asn.as_deref().map(rest::asn).transpose()?;
     Ok(Filter {
         types: rest::parts(params.r#type.as_deref())
             .map(str::to_owned)
@@ -281,17 +281,6 @@ fn case(id: &str) -> Result<String, Problem> {
     Err(Problem::bad_request(format!(
         "`case` is `{id}`: write the `case_id` of an incident"
     )))
-}
-
-fn asn(text: &str) -> Result<Asn, Problem> {
-    let digits = text
-        .strip_prefix("AS")
-        .or_else(|| text.strip_prefix("as"))
-        .unwrap_or(text);
-    let number: Result<u32, _> = digits.parse();
-    number
-        .map(Asn)
-        .map_err(|_| Problem::bad_request(format!("`asn` is `{text}`: write 64496 or AS64496")))
 }
 
 fn named<T: ToString>(

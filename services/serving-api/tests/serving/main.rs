@@ -5,6 +5,7 @@
 mod cases;
 mod groups;
 mod grpc;
+mod lookups;
 mod own;
 mod ris;
 mod sample;
@@ -29,6 +30,11 @@ fn house() -> House {
 }
 
 fn house_with(auth: Auth) -> House {
+    house_asking(auth, weir_lookups::Client::default())
+}
+
+/// One that asks detectors so.
+fn house_asking(auth: Auth, lookups: weir_lookups::Client) -> House {
     let folder = tempfile::tempdir().unwrap();
     let listen = ([127, 0, 0, 1], 0).into();
     let config = Config {
@@ -39,7 +45,7 @@ fn house_with(auth: Auth) -> House {
         ..Config::default()
     };
     House {
-        served: sample::start(folder.path(), &config),
+        served: sample::start_asking(folder.path(), &config, lookups).unwrap(),
         folder,
     }
 }
@@ -161,6 +167,10 @@ fn an_incident_has_its_evidence_and_history() {
 #[case("/api/v1/incidents?colour=red", 400, "colour")]
 #[case("/api/v1/incidents?from=yesterday", 400, "yesterday")]
 #[case("/api/v1/incidents/none", 404, "none")]
+#[case("/api/v1/prefixes/10.0.0.0%2F99", 400, "10.0.0.0/99")]
+#[case("/api/v1/prefixes/10.0.0.0/x", 400, "10.0.0.0/x")]
+#[case("/api/v1/prefixes/all", 400, "`prefix` is `all`")]
+#[case("/api/v1/asns/AS", 400, "64496 or AS64496")]
 #[case("/api/v1/windows", 400, "aggregate")]
 #[case("/api/v1/windows?aggregate=moon", 400, "moon")]
 #[case("/api/v1/windows?aggregate=peer-messages&width=2m", 400, "2m")]
@@ -360,11 +370,15 @@ fn every_documented_route_is_there_and_every_route_is_documented() {
     }
     let known = [
         "/",
+        "/api/v1/asns/{asn}",
         "/api/v1/events",
         "/api/v1/features/serve",
         "/api/v1/incidents",
         "/api/v1/incidents/{id}",
+        "/api/v1/prefixes/{address}/{length}",
+        "/api/v1/prefixes/{prefix}",
         "/api/v1/windows",
+        "/asns/{asn}",
         "/healthz",
         "/icon.svg",
         "/incidents/{id}",
@@ -375,6 +389,7 @@ fn every_documented_route_is_there_and_every_route_is_documented() {
         "/page.js",
         "/peers",
         "/peers/{entity}",
+        "/prefixes/{address}/{length}",
         "/readyz",
         "/v1/stream/",
         "/v1/ws/",

@@ -11,6 +11,7 @@ use weir_events::{
 };
 use weir_features::{EntityKey, Feature, FeatureRow, FeatureView, Field, Value, ValueType};
 use weir_lifecycle::{health::Health, telemetry, telemetry::Telemetry};
+use weir_lookups::Client;
 use weir_metric_store::MetricStore;
 use weir_online_store::OnlineStore;
 use weir_record_store::{BlockingRecordStore, IncidentRow, RecordStore};
@@ -38,7 +39,17 @@ pub(crate) fn start(folder: &Path, config: &Config) -> Served {
 }
 
 pub(crate) fn try_start(folder: &Path, config: &Config) -> Result<Served, StartError> {
+    start_asking(folder, config, Client::default())
+}
+
+/// The same, and detectors are asked so.
+pub(crate) fn start_asking(
+    folder: &Path,
+    config: &Config,
+    lookups: Client,
+) -> Result<Served, StartError> {
     let (stores, records) = stores(folder);
+    let stores = Stores { lookups, ..stores };
     let live = Live::new();
     live.status(status());
     let running =
@@ -78,6 +89,7 @@ pub(crate) fn stores(folder: &Path) -> (Stores, BlockingRecordStore) {
         online,
         metrics,
         views: vec![view()],
+        lookups: Client::default(),
     };
     (stores, records)
 }
