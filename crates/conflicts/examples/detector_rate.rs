@@ -4,9 +4,10 @@
 //!
 //! For 1, 10 and 100 peers, without and with knowledge (VRPs of every prefix, relations of every link): every
 //! peer's table is loaded as a RIB that shows every link of later, then a stream of updates is applied of which most
-//! change the path and some withdraw; each route changes about every two hours, as at rrc12 on 2021-01-01, and in the last line, a storm,
-//! every ten minutes. Time is that of a processor, where the system tells it (Linux), else of a clock. Memory is what the process grew by while the tables came: of two
-//! lines, the difference divided by that of their peers is what one route takes.
+//! change the path and some withdraw; each route changes about every two hours, as at rrc12 on 2021-01-01, and in the
+//! last line, a storm, every ten minutes. Time is that of a processor, where the system tells it (Linux), else of a
+//! clock. Memory is what the process grew by while the tables came: of two lines, the difference divided by that of
+//! their peers is what one route takes.
 
 use std::{
     io::Write,
@@ -80,7 +81,11 @@ fn measure(peers: u32, how: &str) -> Result<(), Box<dyn std::error::Error>> {
     let detours = (0..DETOURS).flat_map(|detour| (0..peers).map(move |peer| (peer, detour)));
     let blocks = (0..DETOURS).flat_map(|detour| (0..BLOCKS).map(move |block| (block, detour)));
     for (peer, detour) in detours {
-        detector.apply(&load.seen(peer, detour % BLOCKS, detour), 0, &mut Vec::new());
+        detector.apply(
+            &load.seen(peer, detour % BLOCKS, detour),
+            0,
+            &mut Vec::new(),
+        );
     }
     for (block, detour) in blocks {
         detector.apply(&load.seen(0, block, detour), 0, &mut Vec::new());

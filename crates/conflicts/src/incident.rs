@@ -321,8 +321,12 @@ impl Incident {
         if low.into_iter().any(is) || (is_listed && !is(reason::RPKI_INVALID)) {
             return Severity::Low;
         }
-        let brief = is(reason::BRIEF).then_some(Severity::Medium);
-        brief.unwrap_or(Severity::Critical)
+        // Nobody contests it any more: most likely a transfer, as `origin-change` is.
+        let is_taken_over = is(reason::STABLE_ORIGIN_GONE) && !is(reason::RPKI_INVALID);
+        if is_taken_over || is(reason::BRIEF) {
+            return Severity::Medium;
+        }
+        Severity::Critical
     }
 }
 

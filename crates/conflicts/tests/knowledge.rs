@@ -111,6 +111,20 @@ fn other_vrps_judge_open_incidents_again() {
 }
 
 #[test]
+fn who_takes_all_over_against_roas_is_as_bad_as_before() {
+    let mut story = known();
+    story.announce(2, "10.64.0.0/20", "64502 64510");
+    assert_eq!(
+        story.announce(1, "10.64.0.0/20", "64501 64510"),
+        ["updated moas medium suspected stable-origin-gone"]
+    );
+    assert_eq!(
+        story.learn(0, MINUTE),
+        ["updated moas high suspected rpki-invalid stable-origin-gone"]
+    );
+}
+
+#[test]
 fn stale_vrps_take_nothing_back() {
     let mut story = known();
     story.learn(1, 2 * HOUR - MINUTE);

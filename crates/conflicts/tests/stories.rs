@@ -6,6 +6,7 @@ mod story;
 
 use rstest::rstest;
 use story::{DAY, HOUR, MINUTE, Story, told};
+use weir_conflicts::incident::Severity;
 
 /// 10.64.0.0/20 is originated by 64500, has been for two days, and three peers say so.
 fn settled() -> Story {
@@ -68,7 +69,7 @@ fn a_second_origin_is_suspected_at_once_and_confirmed_by_the_third_peer() {
     );
     assert_eq!(
         story.announce(3, "10.64.0.0/20", "64503 64510"),
-        ["updated moas high confirmed stable-origin-gone"]
+        ["updated moas medium confirmed stable-origin-gone"]
     );
     let incident = story.last();
     assert_eq!(incident.expected_origins, story::asns(&[64_500]));
@@ -261,7 +262,7 @@ fn a_prefix_of_many_blocks_covers_in_all_of_them(#[case] context: bool) {
 }
 
 #[rstest]
-#[case::withdrawn(None, "ended moas high ended withdrawn stable-origin-gone")]
+#[case::withdrawn(None, "ended moas medium ended withdrawn stable-origin-gone")]
 #[case::replaced(Some("64504 64500"), "ended moas high ended replaced")]
 fn the_last_route_ends_it(#[case] then: Option<&str>, #[case] expected: &str) {
     let mut story = settled();
@@ -276,6 +277,23 @@ fn the_last_route_ends_it(#[case] then: Option<&str>, #[case] expected: &str) {
         Some(path) => story.announce(4, "10.64.0.0/20", path),
     };
     assert_eq!(told, [expected]);
+}
+
+#[test]
+fn who_takes_all_over_is_milder_until_the_prefix_is_contested_again() {
+    let mut story = settled();
+    for peer in 1..=3 {
+        story.announce(peer, "10.64.0.0/20", &format!("6450{peer} 64510"));
+    }
+    assert_eq!(story.last().severity, Severity::Medium);
+    assert_eq!(
+        story.announce(1, "10.64.0.0/20", "64501 64500"),
+        ["updated moas high confirmed"]
+    );
+    assert_eq!(
+        story.announce(1, "10.64.0.0/20", "64501 64510"),
+        ["updated moas medium confirmed stable-origin-gone"]
+    );
 }
 
 #[test]

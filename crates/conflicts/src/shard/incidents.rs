@@ -207,22 +207,12 @@ impl Shard {
         let (now, t) = (ground.control.now(), ground.measure.thresholds);
         let at = cause.record.event_time_us;
         let sight = self.sight(key, &live.incident, ground);
+        let is_news = note_gone(&mut live, &sight) || changed;
+        let mut change = opened.or(is_news.then_some(Change::Updated));
         let incident = &mut live.incident;
-        let mut change = opened.or(changed.then_some(Change::Updated));
         if incident.visible_peers != sight.visible_peers || incident.origins != sight.origins {
             incident.visible_peers = sight.visible_peers;
             incident.origins = sight.origins;
-            change = change.or(Some(Change::Updated));
-        }
-        let gone = match incident.kind {
-            Kind::Moas => Some(reason::STABLE_ORIGIN_GONE),
-            Kind::VisibilityLoss => Some(reason::WITHDRAWN_EVERYWHERE),
-            _ => None,
-        };
-        if let Some(why) = gone.filter(|_| !sight.expected_left)
-            && insert_sorted(&mut incident.reasons, why)
-        {
-            incident.severity = incident.severity.min(incident.at_most());
             change = change.or(Some(Change::Updated));
         }
         if sight.any_left && has_lasted(incident, ground) {
@@ -440,6 +430,31 @@ impl Shard {
         table.sweep(peers, now, t);
         self.dirty = true;
     }
+}
+
+/// Notes that what was expected has gone everywhere; of a `moas`, takes that back when it is there again. True when
+/// that is news.
+fn note_gone(live: &mut Live, sight: &Sight) -> bool {
+    let Live {
+        incident, worst, ..
+    } = live;
+    let reasons = &mut incident.reasons;
+    let is_news = match incident.kind {
+        Kind::Moas if sight.expected_left => {
+            let before = reasons.len();
+            reasons.retain(|why| *why != reason::STABLE_ORIGIN_GONE || !sight.any_left);
+            reasons.len() != before
+        }
+        Kind::Moas => insert_sorted(reasons, reason::STABLE_ORIGIN_GONE),
+        Kind::VisibilityLoss if !sight.expected_left => {
+            insert_sorted(reasons, reason::WITHDRAWN_EVERYWHERE)
+        }
+        _ => false,
+    };
+    if is_news {
+        incident.severity = (*worst).min(incident.at_most());
+    }
+    is_news
 }
 
 /// Before every key of the prefix.
