@@ -52,7 +52,7 @@ impl Default for Config {
     }
 }
 
-/// Where knowledge comes from. Of several ingest processes on one log, one brings it, and always the same one: its
+/// Where knowledge comes from: files may be compressed (gzip, bzip2, xz, zstd). Of several ingest processes on one log, one brings it, and always the same one: its
 /// numbers rest on its state.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]

@@ -4,7 +4,7 @@
 //! after the other in a file are one stream, in every format.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufRead, BufReader, Read},
     path::Path,
     sync::{
@@ -57,6 +57,21 @@ pub(crate) fn open(path: &Path, bytes: &BytesRead) -> io::Result<Content> {
         bytes: bytes.0.clone(),
     };
     content(BufReader::with_capacity(BUFFER, file))
+}
+
+/// The whole content of a file that a person names, unless it is longer than `most` bytes: any file may be named.
+///
+/// # Errors
+/// What the system or the decompressor says.
+pub fn whole(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    if fs::metadata(path)?.len() > most {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    open(path, &BytesRead::default())?
+        .take(most.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
 }
 
 fn content<R: BufRead + Send + 'static>(mut raw: R) -> io::Result<Content> {
@@ -156,6 +171,18 @@ mod tests {
             let mut bytes = compress(compression, &plain);
             bytes.truncate(bytes.len() - 10);
             assert!(read(bytes).is_err(), "{compression:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let plain = [b'a'; 1_000];
+        for compression in ALL {
+            fs::write(file.path(), compress(compression, &plain)).unwrap();
+            let read = whole(file.path(), 1_000).unwrap();
+            assert_eq!(read.as_deref(), Some(&plain[..]), "{compression:?}");
+            assert_eq!(whole(file.path(), 999).unwrap(), None, "{compression:?}");
         }
     }
 }

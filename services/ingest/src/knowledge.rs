@@ -72,7 +72,7 @@ pub enum KnowledgeError {
     },
     /// It is greater than any such list.
     #[error(
-        "the {what} in {path}: {bytes} bytes are more than the {} that are read",
+        "the {what} in {path} are more than the {} bytes that are read",
         knowledge::MAX_BYTES
     )]
     TooLarge {
@@ -80,8 +80,6 @@ pub enum KnowledgeError {
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// Its size.
-        bytes: u64,
     },
     /// Caches that cannot be asked.
     #[error(transparent)]

@@ -45,6 +45,7 @@ mod writer;
 
 pub use config::{Config, Source};
 pub use counts::Stats;
+pub use decompress::whole;
 pub use knowledge::{KnowledgeError, store as store_knowledge};
 pub use progress::ProgressError;
 pub use reader::messages;

@@ -1,27 +1,23 @@
 //! Whole files that a person names: read up to a bound, since any file may be named.
 
-use std::{fs::File, io::Read, path::Path};
+use std::path::Path;
 
 use weir_objects::knowledge;
 use weir_routing::roa::Vrps;
 
 use crate::progress::Failure;
 
-/// The bytes of a file, unless it is longer than what is meant.
+/// The bytes of a file, unpacked, unless there are more than what is meant.
 pub(crate) fn bytes(path: &Path, most: u64) -> Result<Vec<u8>, Failure> {
-    let unreadable = |error| Failure::Unusable(format!("cannot read {}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(most.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > most {
-        return Err(Failure::Unusable(format!(
+    let read = weir_ingest::whole(path, most);
+    let read = read
+        .map_err(|error| Failure::Unusable(format!("cannot read {}: {error}", path.display())))?;
+    read.ok_or_else(|| {
+        Failure::Unusable(format!(
             "{} is longer than the {most} bytes that are read of it: is this the right file?",
             path.display()
-        )));
-    }
-    Ok(bytes)
+        ))
+    })
 }
 
 /// The VRPs in a file (JSON of rpki-client, Routinator, StayRTR).

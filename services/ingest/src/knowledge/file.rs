@@ -14,7 +14,7 @@ use weir_routing::{
 };
 
 use super::{Brought, KnowledgeError};
-use crate::config;
+use crate::{config, decompress};
 
 /// What makes one content.
 pub(super) struct File {
@@ -52,7 +52,7 @@ impl File {
         self.path.iter().chain(&self.delegated)
     }
 
-    /// The bytes of it, whatever they say; with statistics of registries, what these say together.
+    /// The bytes of it, unpacked, whatever they say; with statistics of registries, what these say together.
     pub(super) fn content(&self) -> Result<Vec<u8>, KnowledgeError> {
         let list = self.path.as_ref();
         let list = list.map(|path| Ok::<_, KnowledgeError>((path, self.bytes(path)?)));
@@ -86,15 +86,11 @@ impl File {
             path: path.to_owned(),
             source,
         };
-        let bytes = fs::metadata(path).map_err(unreadable)?.len();
-        if bytes > knowledge::MAX_BYTES {
-            return Err(KnowledgeError::TooLarge {
-                what,
-                path: path.to_owned(),
-                bytes,
-            });
-        }
-        fs::read(path).map_err(unreadable)
+        let bytes = decompress::whole(path, knowledge::MAX_BYTES).map_err(unreadable)?;
+        bytes.ok_or_else(|| KnowledgeError::TooLarge {
+            what,
+            path: path.to_owned(),
+        })
     }
 
     /// Looks at it: its bytes, which hold what its kind says.
