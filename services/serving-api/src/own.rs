@@ -6,9 +6,12 @@ use weir_conflicts::{
     incident::Kind,
     watch::{MOST_BYTES, Outline, WatchList},
 };
-use weir_record_store::IncidentRow;
+use weir_record_store::{Cursor, Filter, IncidentRow, MAX_PAGE, Page, RecordStore};
 
-use crate::StartError;
+use crate::{StartError, problem::Problem};
+
+/// Pages of the store that are looked through for one page of own incidents, which may be few and far between.
+const LOOKED_THROUGH: usize = 20;
 
 /// The watch list, where there is one. Cheap to clone.
 #[derive(Clone, Default)]
@@ -35,9 +38,53 @@ impl Own {
         Ok(Self(Some(Arc::new(list))))
     }
 
-    /// True when there is a list to ask.
-    pub(crate) fn is_known(&self) -> bool {
-        self.0.is_some()
+    /// Refuses to say whose incidents are where there is no list to ask.
+    pub(crate) fn check(&self, mine: Option<bool>) -> Result<(), Problem> {
+        if mine.is_some() && self.0.is_none() {
+            return Err(Problem::bad_request(
+                "`mine` needs a watch list: name one as `watch` of [serving_api] (docs/watch.md)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// True of one's own, or of those of others, or of all.
+    pub(crate) fn is_wanted(&self, row: &IncidentRow, mine: Option<bool>) -> bool {
+        mine.is_none_or(|mine| self.why(row).is_some() == mine)
+    }
+
+    /// A page of incidents: of one's own, of those of others, or of all. The store does not know whose they are.
+    pub(crate) async fn list(
+        &self,
+        records: &RecordStore,
+        filter: &Filter,
+        mut cursor: Option<Cursor>,
+        limit: usize,
+        mine: Option<bool>,
+    ) -> Result<Page, Problem> {
+        self.check(mine)?;
+        if mine.is_none() {
+            return Ok(records.list(filter, cursor.as_ref(), limit).await?);
+        }
+        let mut incidents = Vec::new();
+        for _ in 0..LOOKED_THROUGH {
+            let page = records.list(filter, cursor.as_ref(), MAX_PAGE).await?;
+            for row in page.incidents {
+                if self.is_wanted(&row, mine) {
+                    incidents.push(row);
+                }
+                if incidents.len() == limit {
+                    let next = incidents.last().map(Cursor::after);
+                    return Ok(Page { incidents, next });
+                }
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let next = cursor;
+        Ok(Page { incidents, next })
     }
 
     /// Why an incident is somebody's own; `None` = it is not, or nobody knows.

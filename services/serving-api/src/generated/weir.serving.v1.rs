@@ -18,6 +18,9 @@ pub struct IncidentFilter {
     /// Only those of this case: the case_id of one of them.
     #[prost(string, optional, tag = "9")]
     pub case_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Only one's own, by the watch list of the settings, or only those of others.
+    #[prost(bool, optional, tag = "10")]
+    pub mine: ::core::option::Option<bool>,
     /// A group is found by the prefixes of its members.
     #[prost(oneof = "incident_filter::Prefix", tags = "4, 5, 6")]
     pub prefix: ::core::option::Option<incident_filter::Prefix>,
@@ -166,6 +169,9 @@ pub struct Incident {
     /// The id of the first incident of the attack that this is part of; its own id where it stands alone.
     #[prost(string, tag = "28")]
     pub case_id: ::prost::alloc::string::String,
+    /// Why it is one's own, by the watch list of the settings; empty = it is not, or there is no list.
+    #[prost(string, tag = "29")]
+    pub mine: ::prost::alloc::string::String,
 }
 /// One part of a group: a prefix, the incident that is told of it, or both.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -15,6 +15,7 @@ use crate::{
         WatchIncidentsRequest, WatchIncidentsResponse, incidents_server::Incidents,
     },
     live::LiveEvent,
+    own::Own,
     problem::Problem,
 };
 
@@ -50,19 +51,17 @@ impl Incidents for Service {
                 )));
             }
         };
+        let mine = request.filter.as_ref().and_then(|filter| filter.mine);
         let filter = Filter {
             from_us: request.from.as_ref().map(values::micros),
             to_us: request.to.as_ref().map(values::micros),
             ..values::filter(request.filter)?
         };
-        let page = self
-            .0
-            .records
-            .list(&filter, cursor.as_ref(), limit)
-            .await
-            .map_err(Problem::from)?;
+        let App { own, records, .. } = &self.0;
+        let page = own.list(records, &filter, cursor, limit, mine).await?;
+        let incidents = page.incidents.iter();
         Ok(Response::new(ListIncidentsResponse {
-            incidents: page.incidents.iter().map(values::incident).collect(),
+            incidents: incidents.map(|row| values::incident(row, own)).collect(),
             next_page_token: page.next.map(|next| next.to_text()).unwrap_or_default(),
         }))
     }
@@ -78,7 +77,7 @@ impl Incidents for Service {
         let incident = &recorded.incident;
         Ok(Response::new(GetIncidentResponse {
             evidence: incident.evidence.iter().map(values::evidence).collect(),
-            incident: Some(values::incident(incident)),
+            incident: Some(values::incident(incident, &self.0.own)),
             history: recorded.history.iter().map(values::transition).collect(),
         }))
     }
@@ -87,7 +86,11 @@ impl Incidents for Service {
         &self,
         request: Request<WatchIncidentsRequest>,
     ) -> Result<Response<Transitions>, Status> {
-        let filter = values::filter(request.into_inner().filter)?;
+        let filter = request.into_inner().filter;
+        let mine = filter.as_ref().and_then(|filter| filter.mine);
+        let own = self.0.own.clone();
+        own.check(mine)?;
+        let filter = values::filter(filter)?;
         let seat = Arc::clone(&self.0.live_seats)
             .try_acquire_owned()
             .map_err(|_| {
@@ -98,7 +101,7 @@ impl Incidents for Service {
             .filter_map(move |event| {
                 let _seat = &seat;
                 std::future::ready(match event {
-                    Ok(event) => transition(&event, &filter).map(Ok),
+                    Ok(event) => transition(&event, &filter, (&own, mine)).map(Ok),
                     Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Err(Status::data_loss(
                         format!("{missed} events were dropped because this client was too slow: list, then watch again"),
                     ))),
@@ -109,12 +112,17 @@ impl Incidents for Service {
     }
 }
 
-fn transition(event: &LiveEvent, filter: &Filter) -> Option<WatchIncidentsResponse> {
+fn transition(
+    event: &LiveEvent,
+    filter: &Filter,
+    (own, mine): (&Own, Option<bool>),
+) -> Option<WatchIncidentsResponse> {
     let LiveEvent::Incident { row, .. } = event else {
         return None;
     };
-    matches(filter, row).then(|| WatchIncidentsResponse {
-        incident: Some(values::incident(row)),
+    let is_wanted = matches(filter, row) && own.is_wanted(row, mine);
+    is_wanted.then(|| WatchIncidentsResponse {
+        incident: Some(values::incident(row, own)),
         transition: row.transition.to_string(),
         at: Some(values::timestamp(row.transition_at_us)),
     })

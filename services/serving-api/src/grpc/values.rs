@@ -8,7 +8,10 @@ use weir_record_store::{
 };
 use weir_routing::prefix::Prefix;
 
-use crate::generated::v1::{self, incident_filter};
+use crate::{
+    generated::v1::{self, incident_filter},
+    own::Own,
+};
 
 /// Microseconds since the Unix epoch as the well-known type.
 pub(super) fn timestamp(micros: i64) -> Timestamp {
@@ -45,7 +48,7 @@ fn severity(severity: Severity) -> i32 {
     .into()
 }
 
-pub(super) fn incident(row: &IncidentRow) -> v1::Incident {
+pub(super) fn incident(row: &IncidentRow, own: &Own) -> v1::Incident {
     v1::Incident {
         id: row.id.clone(),
         version: row.version.0,
@@ -81,6 +84,7 @@ pub(super) fn incident(row: &IncidentRow) -> v1::Incident {
         members: row.members.iter().map(member).collect(),
         member_count: row.member_count,
         case_id: row.case_id.clone(),
+        mine: own.why(row).unwrap_or_default(),
     }
 }
 
@@ -117,7 +121,7 @@ pub(super) fn transition(row: &TransitionRow) -> v1::Transition {
     }
 }
 
-/// A filter of the store; times are not part of it.
+/// A filter of the store; times, and whose incidents are, are not part of it.
 pub(super) fn filter(filter: Option<v1::IncidentFilter>) -> Result<Filter, Status> {
     let filter = filter.unwrap_or_default();
     let states = (filter.states.iter().copied())

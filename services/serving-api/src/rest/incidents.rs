@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use weir_events::time::rfc3339;
 use weir_record_store::{
-    Cursor, Evidence, Filter, IncidentRow, MAX_PAGE, Page, PrefixMatch, Recorded, Severity,
+    Cursor, Evidence, Filter, IncidentRow, MAX_PAGE, PrefixMatch, Recorded, Severity,
     State as IncidentState, TransitionRow, export::IncidentJson, is_uuid,
 };
 use weir_routing::prefix::Prefix;
@@ -16,8 +16,6 @@ use weir_routing::prefix::Prefix;
 use crate::{app::App, problem::Problem, rest};
 
 const DEFAULT_PAGE: usize = 50;
-/// Pages of the store that are looked through for one page of own incidents, which may be few and far between.
-const LOOKED_THROUGH: usize = 20;
 
 /// What to list; several values of one parameter are separated by commas.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -133,10 +131,10 @@ pub(crate) async fn list(
         )));
     }
     let filter = filter(&params)?;
-    let page = match params.mine {
-        Some(mine) => chosen(&app, &filter, cursor, limit, mine).await?,
-        None => app.records.list(&filter, cursor.as_ref(), limit).await?,
-    };
+    let page = app
+        .own
+        .list(&app.records, &filter, cursor, limit, params.mine)
+        .await?;
     Ok(Json(IncidentPage {
         incidents: page.incidents.iter().map(|row| listed(&app, row)).collect(),
         next_cursor: page.next.map(|next| next.to_text()),
@@ -148,40 +146,6 @@ fn listed(app: &App, row: &IncidentRow) -> Listed {
         incident: row.into(),
         mine: app.own.why(row),
     }
-}
-
-/// A page of one's own incidents, or of those of others. The store does not know whose they are.
-async fn chosen(
-    app: &App,
-    filter: &Filter,
-    mut cursor: Option<Cursor>,
-    limit: usize,
-    mine: bool,
-) -> Result<Page, Problem> {
-    if !app.own.is_known() {
-        return Err(Problem::bad_request(
-            "`mine` needs a watch list: name one as `watch` of [serving_api] (docs/watch.md)",
-        ));
-    }
-    let mut incidents = Vec::new();
-    for _ in 0..LOOKED_THROUGH {
-        let page = app.records.list(filter, cursor.as_ref(), MAX_PAGE).await?;
-        for row in page.incidents {
-            if app.own.why(&row).is_some() == mine {
-                incidents.push(row);
-            }
-            if incidents.len() == limit {
-                let next = incidents.last().map(Cursor::after);
-                return Ok(Page { incidents, next });
-            }
-        }
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    let next = cursor;
-    Ok(Page { incidents, next })
 }
 
 /// One incident with its evidence and history.

@@ -316,15 +316,14 @@ fn a_listener_that_is_open_to_all_or_whose_port_is_taken_does_not_start() {
     );
 }
 
-#[test]
-fn transitions_arrive_live_and_the_stream_ends_with_the_listener() {
-    let house = house();
+/// The lines of live events, from now on.
+fn follow(house: &House, path: &str) -> impl Iterator<Item = String> + use<> {
     let mut socket = TcpStream::connect(house.served.running.address()).unwrap();
     socket
         .set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
     socket
-        .write_all(b"GET /api/v1/events HTTP/1.1\r\nhost: x\r\n\r\n")
+        .write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes())
         .unwrap();
     let mut lines = BufReader::new(socket).lines().map_while(Result::ok);
     assert!(
@@ -336,15 +335,25 @@ fn transitions_arrive_live_and_the_stream_ends_with_the_listener() {
         lines.by_ref().any(|line| line.is_empty()),
         "the head has ended: subscribed"
     );
+    lines
+}
+
+/// The next transition among them.
+fn next_incident(lines: &mut impl Iterator<Item = String>) -> Value {
+    assert!(lines.any(|line| line == "event: incident"));
+    let data = lines.find(|line| line.starts_with("data: ")).unwrap();
+    serde_json::from_str(&data["data: ".len()..]).unwrap()
+}
+
+#[test]
+fn transitions_arrive_live_and_the_stream_ends_with_the_listener() {
+    let house = house();
+    let mut lines = follow(&house, "/api/v1/events");
     house.served.live.incident(&sample::incidents()[3]);
-    assert!(lines.by_ref().any(|line| line == "event: incident"));
-    let data = lines
-        .by_ref()
-        .find(|line| line.starts_with("data: "))
-        .unwrap();
-    let event: Value = serde_json::from_str(&data["data: ".len()..]).unwrap();
+    let event = next_incident(&mut lines);
     assert_eq!(event["transition"], "confirmed");
     assert_eq!(event["incident"]["id"], sample::HIJACK);
+    assert_eq!(event["mine"], Value::Null);
     house.served.running.stop(Duration::from_secs(10)).unwrap();
     assert!(house.folder.path().exists());
 }

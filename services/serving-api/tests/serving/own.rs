@@ -1,9 +1,17 @@
 //! Whose incidents are, by the watch list that the settings name.
 
 use serde_json::Value;
-use weir_serving_api::{Config, StartError};
+use tonic::Code;
+use weir_serving_api::{
+    Config, StartError,
+    generated::v1::{IncidentFilter, ListIncidentsRequest, WatchIncidentsRequest},
+};
 
-use crate::{House, house, sample};
+use crate::{
+    House, follow,
+    grpc::{ask, incidents},
+    house, next_incident, sample,
+};
 
 /// The whole of the prefix that is hijacked, and the victim of the other origin.
 const LIST: &str = r#"
@@ -102,6 +110,56 @@ fn pages_of_ones_own_follow_each_other() {
     }
 }
 
+/// One that is nobody's own, and one that is.
+fn two() -> [weir_events::v1::Incident; 2] {
+    let all = sample::incidents();
+    let stranger = all.iter().find(|one| one.r#type == "bogon-asn");
+    let hijack = all.iter().rfind(|one| one.id == sample::HIJACK);
+    [stranger.unwrap().clone(), hijack.unwrap().clone()]
+}
+
+#[test]
+fn ones_own_are_followed_alone() {
+    let house = watched();
+    let mut lines = follow(&house, "/api/v1/events?mine=true");
+    for one in &two() {
+        house.served.live.incident(one);
+    }
+    let event = next_incident(&mut lines);
+    assert_eq!(event["incident"]["id"], sample::HIJACK);
+    assert_eq!(event["mine"].as_str(), HIJACK.1);
+}
+
+#[test]
+fn programs_are_told_whose_incidents_are_too() {
+    let house = watched();
+    let own = |mine| {
+        Some(IncidentFilter {
+            mine: Some(mine),
+            ..IncidentFilter::default()
+        })
+    };
+    ask(async {
+        let mut client = incidents(&house);
+        for (mine, count) in [(true, 2), (false, 4)] {
+            let request = ListIncidentsRequest {
+                filter: own(mine),
+                ..ListIncidentsRequest::default()
+            };
+            let page = client.list_incidents(request).await.unwrap().into_inner();
+            assert_eq!(page.incidents.len(), count);
+            assert!(page.incidents.iter().all(|one| one.mine.is_empty() != mine));
+        }
+        let watch = WatchIncidentsRequest { filter: own(true) };
+        let mut stream = client.watch_incidents(watch).await.unwrap().into_inner();
+        for one in &two() {
+            house.served.live.incident(one);
+        }
+        let first = stream.message().await.unwrap().unwrap();
+        assert_eq!(first.incident.unwrap().mine, HIJACK.1.unwrap());
+    });
+}
+
 #[test]
 fn ones_own_are_marked_on_the_pages() {
     let house = watched();
@@ -117,9 +175,21 @@ fn without_a_list_nobody_knows_whose_they_are() {
     let house = house();
     let all = house.json("/api/v1/incidents");
     assert!(told(&all).iter().all(|(_, why)| why.is_none()));
-    let (status, _, body) = house.get("/api/v1/incidents?mine=true");
-    assert_eq!(status, 400);
-    assert!(body.contains("`watch` of [serving_api]"), "{body}");
+    for path in ["/api/v1/incidents?mine=true", "/api/v1/events?mine=true"] {
+        let (status, _, body) = house.get(path);
+        assert_eq!(status, 400);
+        assert!(body.contains("`watch` of [serving_api]"), "{body}");
+    }
+    let filter = Some(IncidentFilter {
+        mine: Some(true),
+        ..IncidentFilter::default()
+    });
+    let refused = ask(async {
+        incidents(&house)
+            .watch_incidents(WatchIncidentsRequest { filter })
+            .await
+    });
+    assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
     let (_, _, body) = house.get("/");
     assert!(!body.contains(">mine<"), "{body}");
 }
