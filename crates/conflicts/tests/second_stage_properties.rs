@@ -224,7 +224,7 @@ fn damage(signal: &mut v1::Signal, field: u8, number: i64) {
         2 => signal.event_time_us = number,
         _ => {}
     }
-    let small = number as u32;
+    let small = u32::try_from(number).unwrap_or(u32::MAX);
     for told in &mut signal.told {
         match told.what.as_mut() {
             Some(What::Link(link)) if field == 3 => link.first_us = Some(number),
