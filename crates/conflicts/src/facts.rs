@@ -61,8 +61,7 @@ pub(crate) struct PathFacts {
 
 impl PathFacts {
     pub(crate) fn of(path: &AsPath, measure: Measure<'_>, since_us: i64) -> Self {
-        let stripped = |asn: Asn| asn.is_private() && measure.own.contains_asn(asn);
-        let origin = origin(path, stripped);
+        let origin = public_origin(path, measure.own);
         Self {
             since_us,
             suspect: origin.as_ref().map(Origin::suspect),
@@ -117,6 +116,11 @@ fn hops(path: &AsPath) -> impl DoubleEndedIterator<Item = Asn> + '_ {
 pub(crate) fn passes(path: &AsPath, near: &[Asn], far: &[Asn]) -> bool {
     path.links()
         .any(|[one, other]| near.contains(&one) && far.contains(&other))
+}
+
+/// Who originated the route, once private bogons behind a public network were stripped.
+pub(crate) fn public_origin(path: &AsPath, bogons: &Bogons) -> Option<Origin> {
+    origin(path, |asn| asn.is_private() && bogons.contains_asn(asn))
 }
 
 /// Who originated the route, once what is `stripped` behind a network that is not was.

@@ -136,8 +136,7 @@ impl Links {
             return None;
         }
         let mut strange = None;
-        let stripped = |asn: Asn| asn.is_private() && bogons.contains_asn(asn);
-        let originates = |asn| facts::origin(path, stripped) == Some(Origin::As(asn));
+        let originates = |asn| facts::public_origin(path, bogons) == Some(Origin::As(asn));
         let known = |asn: Asn| !bogons.contains_asn(asn);
         for [near, far] in path
             .links()

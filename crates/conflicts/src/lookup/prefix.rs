@@ -129,8 +129,7 @@ impl Detector {
         let visibility = shard.visibility(&prefix, ground);
         view.full_feed_carrying = visibility.carrying;
         view.full_feed = shard.full_feed_points(ground);
-        let about = shard.open.iter().filter(|(key, _)| key.prefix == prefix);
-        view.incidents = Listed::of(about.map(|(_, live)| Open::from(&live.incident)));
+        view.incidents = Listed::of(shard.open_about(prefix).map(Open::from));
         let Some(entry) = shard.table.entries.get(&prefix) else {
             return view;
         };

@@ -385,6 +385,13 @@ impl Shard {
         self.tell_losses(ground, cause, out);
     }
 
+    /// The open incidents about the very prefix.
+    pub(crate) fn open_about(&self, prefix: Prefix) -> impl Iterator<Item = &Incident> {
+        let from = self.open.range(lowest(prefix)..);
+        let about = from.take_while(move |(key, _)| key.prefix == prefix);
+        about.map(|(_, live)| &live.incident)
+    }
+
     /// Once a day: forgets what is of no use any more.
     pub(crate) fn sweep(&mut self, ground: Ground<'_>) {
         let (now, t) = (ground.control.now(), ground.measure.thresholds);
