@@ -231,7 +231,8 @@ fn prepared(kafka: &str, faults: &'static [Fault]) -> Option<Prepared> {
     })
 }
 
-/// The load through two of each service that works in groups, while the faults strike.
+/// The load through two of each service that works in groups, while the faults strike. Replays of other stories wait:
+/// where a hundred threads want two cores, brokers and members of groups are taken for dead.
 fn tell(name: &str, prepared: Prepared) {
     let Prepared {
         engines,
@@ -240,6 +241,7 @@ fn tell(name: &str, prepared: Prepared) {
         most,
         faults,
     } = prepared;
+    let _alone = program::alone();
     let door = Door::before(engines.s3.url().trim_start_matches("http://"));
     let s3_url = format!("http://{}", door.address());
     let pace = format!("{PACE}/s");

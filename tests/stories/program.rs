@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::{RwLock, RwLockWriteGuard};
+
 /// Longest that any one run may take: a bound for what hangs, far above what a slow machine needs.
 pub(crate) const LIMIT: Duration = Duration::from_secs(600);
 
@@ -82,7 +84,15 @@ fn quiet<'a>(mut command: Command, arguments: impl IntoIterator<Item = &'a str>)
 /// How many of the runs that only compute may go on at once.
 const TURNS: usize = 2;
 
-/// [`finish`], once fewer than [`TURNS`] others are under way.
+/// Held for reading by each run that only computes; for writing while none may, which does not wait for new ones.
+static COMPUTING: RwLock<()> = RwLock::new(());
+
+/// Until it is dropped, no run that only computes goes on beside.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    COMPUTING.write()
+}
+
+/// [`finish`], once fewer than [`TURNS`] others are under way, and nobody must be [`alone`].
 pub(crate) fn finish_in_turn(command: Command) -> Output {
     static UNDER_WAY: Mutex<usize> = Mutex::new(0);
     static OVER: Condvar = Condvar::new();
@@ -93,6 +103,7 @@ pub(crate) fn finish_in_turn(command: Command) -> Output {
             OVER.notify_one();
         }
     }
+    let _computing = COMPUTING.read();
     let under_way = UNDER_WAY.lock().unwrap();
     let mut under_way = OVER.wait_while(under_way, |runs| *runs >= TURNS).unwrap();
     *under_way += 1;

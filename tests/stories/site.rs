@@ -159,11 +159,13 @@ impl Site {
         let output = self.ask(&["pipelines", "wait", "--timeout", &seconds.to_string()]);
         let said = || {
             let stages = self.ask(&["pipelines", "list"]);
-            let mut said = [output.stderr.as_slice(), &stages.stdout].concat();
+            let mut said = stages.stdout;
             for process in running {
                 let why = process.unready().unwrap_or_else(|| "ready".to_owned());
                 said.extend(format!("{}: {why}\n{}\n", process.name, process.said()).bytes());
             }
+            // Last, and so the nearest to where a reader begins: who is behind.
+            said.extend(&output.stderr);
             String::from_utf8_lossy(&said).into_owned()
         };
         assert!(output.status.success(), "{}", said());
