@@ -29,6 +29,7 @@ use crate::{
     problem::Problem,
     rest,
     ris::{self, Ris},
+    watch::Watched,
 };
 
 /// Shared by all handlers; cheap to clone.
@@ -39,6 +40,8 @@ pub(crate) struct App {
     metrics: MetricStore,
     pub(crate) views: Arc<[FeatureView]>,
     pub(crate) own: Own,
+    /// What is otherwise than expected of what is one's own.
+    pub(crate) watched: Watched,
     pub(crate) live: Live,
     /// Asks detectors.
     pub(crate) lookups: Client,
@@ -62,6 +65,7 @@ impl App {
             metrics: stores.metrics,
             views: stores.views.into(),
             own,
+            watched: Watched::default(),
             live,
             lookups: stores.lookups,
             live_seats: Arc::new(Semaphore::new(config.live_clients)),

@@ -23,6 +23,8 @@ pub struct Config {
     pub live_clients: usize,
     /// The watch list that incidents are marked by (docs/watch.md), read at the start; absent = none is marked.
     pub watch: Option<PathBuf>,
+    /// How often, in seconds, the detector is asked for the own prefixes of that list. 1 s at least.
+    pub watch_seconds: u64,
     /// The stream of RIS Live.
     pub ris: Ris,
 }
@@ -37,6 +39,7 @@ impl Default for Config {
             timeout_ms: 10_000,
             live_clients: 256,
             watch: None,
+            watch_seconds: 60,
             ris: Ris::default(),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! Topics in: `bgp-conflicts` and `service-status`, read from their ends without a group, for what
 //! is live; `bgp-messages` in the same way while there are clients of RIS Live. Topics out: none. Stores: incidents (record-store), features (online-store) and windows
-//! (metric-store), all read only. What the detector knows right now it is asked for by gRPC (`lookups.rs`).
+//! (metric-store), all read only. What the detector knows right now it is asked for by gRPC (`lookups.rs`); the watch
+//! list is held against that again and again (`watch.rs`).
 //! Errors are problem documents (RFC 9457), the API describes itself
 //! at `/openapi.json`, and off loopback nobody is served without a token.
 
@@ -22,6 +23,7 @@ pub mod process;
 mod rest;
 mod ris;
 mod run;
+mod watch;
 
 pub use config::{Config, Ris};
 pub use live::Live;

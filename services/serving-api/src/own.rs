@@ -38,6 +38,11 @@ impl Own {
         Ok(Self(Some(Arc::new(list))))
     }
 
+    /// The list, if there is one.
+    pub(crate) fn list(&self) -> Option<Arc<WatchList>> {
+        self.0.clone()
+    }
+
     /// Refuses to say whose incidents are where there is no list to ask.
     pub(crate) fn check(&self, mine: Option<bool>) -> Result<(), Problem> {
         if mine.is_some() && self.0.is_none() {

@@ -1,4 +1,4 @@
-//! The page, rendered here: overview, search, incident, prefix, network, peers. One stylesheet and one script, both
+//! The page, rendered here: overview, search, incident, prefix, network, mine, peers. One stylesheet and one script, both
 //! out of memory; without the script everything works, it only keeps the page up to date.
 
 mod chart;
@@ -9,6 +9,7 @@ mod overview;
 mod peers;
 mod story;
 mod text;
+mod watch;
 
 use axum::{
     http::{HeaderValue, header},
@@ -62,6 +63,12 @@ pub(crate) fn routes() -> Vec<(&'static str, &'static str, &'static str, MethodR
             "What a network originates now.",
             HTML,
             get(now::asn),
+        ),
+        (
+            "/watch",
+            "What is otherwise than the watch list expects.",
+            HTML,
+            get(watch::show),
         ),
         (
             "/peers",

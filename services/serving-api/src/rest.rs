@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod features;
 pub(crate) mod incidents;
 pub(crate) mod lookups;
+pub(crate) mod watch;
 pub(crate) mod windows;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -19,6 +20,7 @@ pub(crate) fn router() -> OpenApiRouter<App> {
         .routes(routes!(lookups::prefix))
         .routes(routes!(lookups::prefix_in_two))
         .routes(routes!(lookups::asn))
+        .routes(routes!(watch::now))
         .routes(routes!(features::serve))
         .routes(routes!(windows::list))
         .routes(routes!(events::follow))

@@ -30,6 +30,7 @@ use crate::{
     live::Live,
     own::Own,
     ris::{self, Ris},
+    watch,
 };
 
 const THREADS: usize = 2;
@@ -195,6 +196,11 @@ fn listen_all(
         let following = ris::follow(ris.clone(), log.clone(), stop.clone());
         tasks.spawn_on(following, runtime.handle());
     }
+    let every = Duration::from_secs(config.watch_seconds.max(1));
+    tasks.spawn_on(
+        watch::watch(app.clone(), every, stop.clone()),
+        runtime.handle(),
+    );
     let router = app::router(config, tokens, app, health.clone(), telemetry.clone());
     tasks.spawn_on(
         listen(listener, router, ris, stop.clone(), fate.clone()),

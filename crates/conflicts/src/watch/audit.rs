@@ -1,4 +1,4 @@
-//! A watch list held against the tables of vantage points: what only the owner of a prefix can tell, since only he
+//! A watch list held against what vantage points have, in their tables or right now: what only the owner of a prefix can tell, since only he
 //! knows what is expected.
 
 use std::{
@@ -23,6 +23,8 @@ pub struct Audit<'a> {
     seen: BTreeMap<Prefix, BTreeMap<Ends, Seen>>,
     /// How many routes of IPv4 and of IPv6 each session has told.
     tables: BTreeMap<Peer, [u64; 2]>,
+    /// What was counted elsewhere.
+    shares: BTreeMap<Prefix, Share>,
 }
 
 /// What is otherwise than its owner expects. Counts are of vantage points.
@@ -66,21 +68,78 @@ pub struct Neighbour {
     pub seen: usize,
 }
 
+/// What a finding is about: the same from one look to the next, whatever the counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    /// One of [`Finding::CHECKS`].
+    pub check: &'static str,
+    /// Of all but an upstream, which stands before many.
+    pub prefix: Option<Prefix>,
+    /// Who originates what it is about.
+    pub origin: Option<Asn>,
+    /// Who stands right before the origin.
+    pub upstream: Option<Asn>,
+}
+
+impl Finding {
+    /// The names of all checks.
+    pub const CHECKS: [&str; 6] = [
+        "missing",
+        "visibility",
+        "no-export",
+        "origin",
+        "part",
+        "upstream",
+    ];
+
+    /// What it is about.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let about = |check, origin| Subject {
+            check,
+            prefix: Some(self.prefix()),
+            origin,
+            upstream: None,
+        };
+        match self {
+            Self::Missing(_) => about("missing", None),
+            Self::Hidden(..) => about("visibility", None),
+            Self::Exported(..) => about("no-export", None),
+            Self::Origin(_, origin, _) => about("origin", Some(*origin)),
+            Self::Part(_, origin, _) => about("part", Some(*origin)),
+            Self::Upstream(of) => Subject {
+                prefix: None,
+                upstream: Some(of.upstream),
+                ..about("upstream", Some(of.origin))
+            },
+        }
+    }
+
+    /// The prefix that it is about; of an upstream the first one.
+    #[must_use]
+    pub fn prefix(&self) -> Prefix {
+        match self {
+            Self::Missing(prefix)
+            | Self::Hidden(prefix, _)
+            | Self::Exported(prefix, _)
+            | Self::Origin(prefix, ..)
+            | Self::Part(prefix, ..) => *prefix,
+            Self::Upstream(of) => of.first,
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.subject().check)?;
         match self {
-            Self::Missing(own) => write!(f, "missing: no vantage point has {own}"),
+            Self::Missing(own) => write!(f, "no vantage point has {own}"),
             Self::Hidden(own, Share { carry, of }) => {
-                write!(f, "visibility: {carry} of {of} full tables have {own}")
+                write!(f, "{carry} of {of} full tables have {own}")
             }
-            Self::Exported(own, seen) => {
-                write!(f, "no-export: {own} is {}", by(*seen))
-            }
-            Self::Origin(prefix, origin, seen) => {
-                write!(f, "origin: {prefix} from AS{origin} is {}", by(*seen))
-            }
-            Self::Part(part, origin, seen) => {
-                write!(f, "part: {part} from AS{origin} is {}", by(*seen))
+            Self::Exported(own, seen) => write!(f, "{own} is {}", by(*seen)),
+            Self::Origin(prefix, origin, seen) | Self::Part(prefix, origin, seen) => {
+                write!(f, "{prefix} from AS{origin} is {}", by(*seen))
             }
             Self::Upstream(of) => {
                 let Neighbour {
@@ -89,7 +148,7 @@ impl fmt::Display for Finding {
                     first,
                     ..
                 } = of;
-                write!(f, "upstream: AS{upstream} right before AS{origin}")?;
+                write!(f, "AS{upstream} right before AS{origin}")?;
                 write!(f, " on paths to {first}")?;
                 if of.prefixes > 1 {
                     write!(f, " and {} more", of.prefixes - 1)?;
@@ -115,6 +174,7 @@ impl<'a> Audit<'a> {
             list,
             seen: BTreeMap::new(),
             tables: BTreeMap::new(),
+            shares: BTreeMap::new(),
         }
     }
 
@@ -122,14 +182,25 @@ impl<'a> Audit<'a> {
     pub fn hear(&mut self, peer: Peer, prefix: Prefix, path: &AsPath) {
         let [v4, v6] = self.tables.entry(peer).or_default();
         *(if prefix.is_ipv4() { v4 } else { v6 }) += 1;
+        self.see(peer.asn, prefix, path);
+    }
+
+    /// A route that a vantage point has now, where nobody tells whole tables: [`Self::share`] says how many have it.
+    pub fn see(&mut self, by: Asn, prefix: Prefix, path: &AsPath) {
         if self.concerns(&prefix).is_none() {
             return;
         }
         if let Some(Origin::As(origin)) = path.origin() {
             let ends = (origin, before_origin(path, origin));
             let of_prefix = self.seen.entry(prefix).or_default();
-            of_prefix.entry(ends).or_default().insert(peer.asn);
+            of_prefix.entry(ends).or_default().insert(by);
         }
+    }
+
+    /// Of the vantage points with full tables so many have an own prefix, by who counted them. What is neither counted
+    /// here nor there is not missed.
+    pub fn share(&mut self, own: Prefix, share: Share) {
+        self.shares.insert(own, share);
     }
 
     /// How many vantage points there are.
@@ -185,7 +256,8 @@ impl<'a> Audit<'a> {
     }
 
     /// The entry whose matter a prefix is: what it says counts for it.
-    fn concerns(&self, prefix: &Prefix) -> Option<&'a WatchedPrefix> {
+    #[must_use]
+    pub fn concerns(&self, prefix: &Prefix) -> Option<&'a WatchedPrefix> {
         let entry = self.list.holding(prefix)?;
         let ignored = if entry.prefix == *prefix {
             entry.ignore
@@ -222,16 +294,17 @@ impl<'a> Audit<'a> {
             return (others >= seen_by).then_some(Finding::Exported(own, others));
         }
         let nobody_may = entry.origins.as_ref().is_some_and(BTreeSet::is_empty);
-        if nobody_may || self.tables.is_empty() {
+        let told = self.shares.get(&own).copied();
+        if nobody_may || told.is_none() && self.tables.is_empty() {
             return None;
         }
         if carriers.is_empty() {
             return (!self.has_parts(entry)).then_some(Finding::Missing(own));
         }
-        let share = Share {
+        let share = told.unwrap_or_else(|| Share {
             carry: full.intersection(&carriers).count(),
             of: full.len(),
-        };
+        });
         let percent = |of: u32| usize::try_from(of).unwrap_or(usize::MAX);
         let is_enough = share.of < percent(t.visibility_least_peers)
             || share.carry * 100 >= share.of * percent(t.visibility_lost_below_percent);

@@ -211,7 +211,7 @@ pub(super) fn links(prefix: Option<Prefix>, asn: Option<u32>) -> Markup {
 }
 
 /// A prefix, and where it is told of.
-fn link(prefix: &str) -> Markup {
+pub(super) fn link(prefix: &str) -> Markup {
     html! { a.mono href=(format!("/prefixes/{prefix}")) { (prefix) } }
 }
 
@@ -222,7 +222,7 @@ fn asns(asns: &[u32]) -> Markup {
     } }
 }
 
-fn stamp(at: &str) -> Markup {
+pub(super) fn stamp(at: &str) -> Markup {
     let short: String = at.chars().take(19).collect::<String>().replace('T', " ");
     html! { time datetime=(at) title=(at) { (short) " UTC" } }
 }

@@ -1,21 +1,10 @@
 //! What the detector knows right now, asked for by REST, from desks that answer what they are told to.
 
-use std::{
-    net::Ipv4Addr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
-
 use rstest::rstest;
 use serde_json::{Value, json};
 use weir_events::{topics::BGP_UPDATES, v1::ServiceStatus};
-use weir_lifecycle::admin::AdminPort;
 use weir_lookups::{
-    Answer, Client, Desk, Question, server,
+    Answer, Client, Question,
     v1::{
         AnnouncedPrefix, Carrier, Length, LookUpAsnResponse, LookUpPrefixResponse, Neighbour,
         OpenIncident, OriginatedPrefix, Origination, PastOrigin, Rpki,
@@ -24,64 +13,13 @@ use weir_lookups::{
 use weir_routing::Prefix;
 use weir_serving_api::Token;
 
-use super::{Auth, House, agent, house_asking, sample};
+use super::{
+    Auth, House, agent,
+    detector::{Detector, TOKEN},
+    house_asking, sample,
+};
 
-const TOKEN: &str = "0123456789abcdef";
 const PREFIX: &str = "208.65.153.0/24";
-
-/// A detector with some partitions, each of which answers by its number.
-struct Detector {
-    port: AdminPort,
-    partitions: Vec<u32>,
-    stop: Arc<AtomicBool>,
-    task: Option<JoinHandle<()>>,
-}
-
-impl Detector {
-    fn with(partitions: &[u32]) -> Self {
-        let desk = Desk::default();
-        let tokens = [Token::new(TOKEN)];
-        let routes = server::routes(desk.clone(), Arc::new(tokens));
-        let port = AdminPort::open((Ipv4Addr::LOCALHOST, 0).into(), |_| routes).unwrap();
-        let mut seats: Vec<_> = partitions.iter().map(|of| (*of, desk.sit(*of))).collect();
-        seats.iter().for_each(|(_, seat)| seat.open());
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let task = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                for (partition, seat) in &mut seats {
-                    while let Some(asked) = seat.take() {
-                        let answer = answer(*partition, asked.question);
-                        asked.answer(answer);
-                    }
-                }
-                std::thread::park_timeout(Duration::from_millis(1));
-            }
-        });
-        Self {
-            port,
-            partitions: partitions.to_vec(),
-            stop,
-            task: Some(task),
-        }
-    }
-
-    /// What it says of itself.
-    fn status(&self) -> ServiceStatus {
-        ServiceStatus {
-            lookup_address: self.port.address().to_string(),
-            lookup_partitions: self.partitions.clone(),
-            ..sample::status()
-        }
-    }
-}
-
-impl Drop for Detector {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.task.take().unwrap().join().unwrap();
-    }
-}
 
 fn length(total: u64) -> Option<Length> {
     let at_least = false;
@@ -185,6 +123,11 @@ fn of_asn(partition: u32) -> LookUpAsnResponse {
     }
 }
 
+/// One that answers by the number of the partition.
+fn detector(partitions: &[u32]) -> Detector {
+    Detector::answering(partitions, answer)
+}
+
 fn home() -> u32 {
     let prefix: Prefix = PREFIX.parse().unwrap();
     prefix.block().partition()
@@ -206,7 +149,7 @@ fn house_of(detector: &Detector) -> House {
 #[case::encoded("/api/v1/prefixes/208.65.153.0%2F24")]
 #[case::plain("/api/v1/prefixes/208.65.153.0/24")]
 fn the_owner_of_the_block_tells_who_originates_a_prefix(#[case] path: &str) {
-    let detector = Detector::with(&[home()]);
+    let detector = detector(&[home()]);
     let now = house_of(&detector).json(path);
     assert_eq!(
         (&now["prefix"], &now["known"]),
@@ -235,7 +178,7 @@ fn of_a_prefix_that_spans_blocks_every_partition_tells_what_lies_in_it() {
     let away = (home + 1) % BGP_UPDATES.partitions;
     let mut here = all();
     here.retain(|partition| *partition != away);
-    let detector = Detector::with(&here);
+    let detector = detector(&here);
     let now = house_of(&detector).json(&format!("/api/v1/prefixes/{whole}"));
     assert_eq!(now["known"], true);
     let parts = &now["more_specific"];
@@ -256,7 +199,7 @@ fn of_a_prefix_that_spans_blocks_every_partition_tells_what_lies_in_it() {
 
 #[test]
 fn what_all_partitions_know_of_a_network_is_put_together() {
-    let detectors = [Detector::with(&[0, 2, 4, 6]), Detector::with(&[1, 3, 5])];
+    let detectors = [detector(&[0, 2, 4, 6]), detector(&[1, 3, 5])];
     let house = house_of(&detectors[0]);
     let other = ServiceStatus {
         instance: "other".to_owned(),
@@ -307,14 +250,14 @@ fn where_nobody_answers_it_says_who_should(#[case] path: &str) {
     assert_eq!((status, &*after), (503, "5"));
     assert!(says.contains("no detector has said"), "{says}");
 
-    let gone = Detector::with(&all());
+    let gone = detector(&all());
     let house = house_of(&gone);
     drop(gone);
     let (status, _, says) = problem(&house, path);
     assert_eq!(status, 503);
     assert!(says.contains("conflict-detector sample"), "{says}");
 
-    let detector = Detector::with(&all());
+    let detector = detector(&all());
     let stranger = house_asking(Auth::default(), Client::default());
     stranger.served.live.status(detector.status());
     let (status, _, says) = problem(&stranger, path);
@@ -324,7 +267,7 @@ fn where_nobody_answers_it_says_who_should(#[case] path: &str) {
 
 #[test]
 fn the_page_shows_the_same_and_an_incident_leads_to_it() {
-    let detector = Detector::with(&all());
+    let detector = detector(&all());
     let house = house_of(&detector);
     let (status, _, page) = house.get(&format!("/prefixes/{PREFIX}"));
     assert_eq!(status, 200);

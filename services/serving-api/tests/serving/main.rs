@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod cases;
+mod detector;
 mod groups;
 mod grpc;
 mod lookups;
 mod own;
 mod ris;
 mod sample;
+mod watch;
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -3,7 +3,10 @@
 use rstest::rstest;
 use weir_routing::{AsPath, Peer};
 
-use super::{super::audit::Audit, *};
+use super::{
+    super::audit::{Audit, Finding, Neighbour, Share},
+    *,
+};
 use crate::Thresholds;
 
 const LIST: &str = r#"
@@ -147,4 +150,65 @@ fn a_new_upstream_of_many_prefixes_is_told_once() {
     }
     let told = "upstream: AS64512 right before AS64500 on paths to 198.51.100.0/24 and 2 more is seen by 3 vantage points";
     assert_eq!(found(&routes), [told]);
+}
+
+/// One vantage point is asked for what it has, another one has counted.
+#[rstest]
+#[case::enough(true, Some((6, 12)), &[])]
+#[case::too_few(true, Some((5, 12)), &["visibility: 5 of 12 full tables have 198.51.100.0/24"])]
+#[case::of_few(true, Some((1, 9)), &[])]
+#[case::none(false, Some((0, 12)), &["missing: no vantage point has 198.51.100.0/24"])]
+#[case::nobody_counted(false, None, &[])]
+fn a_share_that_was_counted_elsewhere(
+    #[case] seen: bool,
+    #[case] counted: Option<(usize, usize)>,
+    #[case] told: &[&str],
+) {
+    let list = list(LIST);
+    let mut audit = Audit::of(&list);
+    if seen {
+        let path: AsPath = "65001 64510 64500".parse().unwrap();
+        audit.see(Asn(65_001), super::prefix(WHOLE), &path);
+    }
+    if let Some((carry, of)) = counted {
+        audit.share(super::prefix(WHOLE), Share { carry, of });
+    }
+    let found = audit.findings(2, &Thresholds::default());
+    let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(found, told);
+}
+
+#[test]
+fn what_a_finding_is_about_does_not_hang_on_counts() {
+    let (part, upstream) = (super::prefix("198.51.100.64/26"), Asn(64_512));
+    let neighbour = |first, prefixes, seen| {
+        Finding::Upstream(Neighbour {
+            origin: Asn(64_500),
+            upstream,
+            first,
+            prefixes,
+            seen,
+        })
+    };
+    let (own, share) = (super::prefix(WHOLE), |carry| Share { carry, of: 12 });
+    for (one, other) in [
+        (
+            Finding::Hidden(own, share(1)),
+            Finding::Hidden(own, share(2)),
+        ),
+        (Finding::Exported(own, 2), Finding::Exported(own, 3)),
+        (
+            Finding::Origin(own, upstream, 2),
+            Finding::Origin(own, upstream, 3),
+        ),
+        (
+            Finding::Part(part, upstream, 2),
+            Finding::Part(part, upstream, 3),
+        ),
+        (neighbour(own, 2, 2), neighbour(part, 1, 3)),
+    ] {
+        assert_eq!(one.subject(), other.subject());
+        assert!(Finding::CHECKS.contains(&one.subject().check));
+        assert_ne!(one.subject(), Finding::Missing(own).subject());
+    }
 }
