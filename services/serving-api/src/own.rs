@@ -39,7 +39,7 @@ impl Own {
     }
 
     /// The list, if there is one.
-    pub(crate) fn list(&self) -> Option<Arc<WatchList>> {
+    pub(crate) fn watch_list(&self) -> Option<Arc<WatchList>> {
         self.0.clone()
     }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use parking_lot::RwLock;
 use weir_conflicts::{
     Thresholds,
@@ -59,7 +59,7 @@ impl Watched {
 
 /// Looks every so often, until the stop.
 pub(crate) async fn watch(app: App, every: Duration, stop: Stop) {
-    let Some(list) = app.own.list() else {
+    let Some(list) = app.own.watch_list() else {
         return;
     };
     loop {
@@ -87,9 +87,9 @@ async fn look(app: &App, list: &WatchList) -> Round {
     let mut audit = Audit::of(list);
     let mut round = Round::default();
     let own = list.prefixes().filter(|entry| !entry.ignore);
-    let asked = own.map(|entry| async move { (entry.prefix, ask(app, entry.prefix).await) });
+    let own: Vec<Prefix> = own.map(|entry| entry.prefix).collect();
     let mut parts = BTreeSet::new();
-    let mut answers = stream::iter(asked).buffer_unordered(AT_ONCE);
+    let mut answers = answers(app, own);
     while let Some((prefix, answer)) = answers.next().await {
         let answer = match answer {
             Ok(answer) => answer,
@@ -113,10 +113,7 @@ async fn look(app: &App, list: &WatchList) -> Round {
         }
         parts.extend(mine);
     }
-    drop(answers);
-    let asked = parts.into_iter();
-    let asked = asked.map(|part| async move { (part, ask(app, part).await) });
-    let mut answers = stream::iter(asked).buffer_unordered(AT_ONCE);
+    let mut answers = self::answers(app, parts);
     while let Some((part, answer)) = answers.next().await {
         match answer {
             Ok(answer) => hear(&mut audit, part, &answer),
@@ -129,6 +126,16 @@ async fn look(app: &App, list: &WatchList) -> Round {
     let found = audit.findings(SEEN_BY, &Thresholds::default());
     round.found = found.into_iter().map(|finding| (finding, 0)).collect();
     round
+}
+
+/// What is known of each prefix, or why nobody told, as they answer.
+fn answers(
+    app: &App,
+    prefixes: impl IntoIterator<Item = Prefix>,
+) -> impl Stream<Item = (Prefix, Result<v1::LookUpPrefixResponse, String>)> + Unpin {
+    let asked = prefixes.into_iter();
+    let asked = asked.map(move |prefix| Box::pin(async move { (prefix, ask(app, prefix).await) }));
+    stream::iter(asked).buffer_unordered(AT_ONCE)
 }
 
 async fn ask(app: &App, prefix: Prefix) -> Result<v1::LookUpPrefixResponse, String> {

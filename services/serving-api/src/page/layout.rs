@@ -27,7 +27,7 @@ pub(crate) fn page(app: &App, title: &str, query: &str, body: &Markup) -> Markup
                     a.mark href="/" { span.sign aria-hidden="true" {} "Weir" }
                     nav aria-label="Pages" {
                         a href="/" { "Incidents" }
-                        @if app.own.list().is_some() { a href="/watch" { "Mine" } }
+                        @if app.own.watch_list().is_some() { a href="/watch" { "Mine" } }
                         a href="/peers" { "Peers" }
                         a href="/openapi.json" { "API" }
                     }

@@ -56,7 +56,7 @@ pub(crate) struct Unanswered {
 /// and upstreams that nobody expects.
 #[utoipa::path(get, path = "/api/v1/watch", tag = "look-ups", responses(
     (status = 200, body = WatchNow),
-    (status = 404, description = "There is no watch list", body = Problem, content_type = "application/problem+json"),
+    (status = 400, description = "There is no watch list", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn now(State(app): State<App>) -> Result<Json<WatchNow>, Problem> {
     Ok(Json(watch_now(&app)?))
@@ -64,8 +64,8 @@ pub(crate) async fn now(State(app): State<App>) -> Result<Json<WatchNow>, Proble
 
 /// The same for the page.
 pub(crate) fn watch_now(app: &App) -> Result<WatchNow, Problem> {
-    let list = app.own.list().ok_or_else(|| {
-        Problem::not_found(
+    let list = app.own.watch_list().ok_or_else(|| {
+        Problem::bad_request(
             "there is no watch list: name one as `watch` of [serving_api] (docs/watch.md)",
         )
     })?;

@@ -388,6 +388,7 @@ fn every_documented_route_is_there_and_every_route_is_documented() {
         "/api/v1/incidents/{id}",
         "/api/v1/prefixes/{address}/{length}",
         "/api/v1/prefixes/{prefix}",
+        "/api/v1/watch",
         "/api/v1/windows",
         "/asns/{asn}",
         "/healthz",
@@ -404,6 +405,7 @@ fn every_documented_route_is_there_and_every_route_is_documented() {
         "/readyz",
         "/v1/stream/",
         "/v1/ws/",
+        "/watch",
     ];
     let documented: Vec<_> = paths.keys().map(String::as_str).collect();
     assert_eq!(documented, known);

@@ -164,7 +164,10 @@ fn what_is_as_expected_is_silent() {
 #[test]
 fn what_only_the_owner_can_tell_is_found_while_it_lasts() {
     let world = world(&[
-        (WHOLE, &["64510 64500", "64510 64500", "64511 64500", "64511 64500"]),
+        (
+            WHOLE,
+            &["64510 64500", "64510 64500", "64511 64500", "64511 64500"],
+        ),
         (PART, &["64666", "64666"]),
     ]);
     let (house, detector) = house_in(&world);
@@ -186,7 +189,10 @@ fn what_only_the_owner_can_tell_is_found_while_it_lasts() {
         (&json!(64_500), &json!(64_511))
     );
 
-    tell(&world, &[(OTHER, WELL), (PART, &["64666"; 5]), (WHOLE, WELL)]);
+    tell(
+        &world,
+        &[(OTHER, WELL), (PART, &["64666"; 5]), (WHOLE, WELL)],
+    );
     let later = until(&house, Some(&detector), |now| says(now).len() == 1);
     assert_eq!(
         says(&later),
@@ -245,7 +251,7 @@ fn what_was_found_stands_while_nobody_answers() {
 fn without_a_list_nothing_is_watched() {
     let house = house();
     let (status, _, body) = house.get("/api/v1/watch");
-    assert_eq!(status, 404, "{body}");
+    assert_eq!(status, 400, "{body}");
     assert!(body.contains("docs/watch.md"), "{body}");
     let (_, _, page) = house.get("/");
     assert!(!page.contains("href=\"/watch\""));
