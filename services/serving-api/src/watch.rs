@@ -50,6 +50,15 @@ pub(crate) struct Round {
     pub(crate) found: Vec<(Finding, i64)>,
 }
 
+impl Round {
+    /// The answer, or a note of why there is none.
+    fn answer<T>(&mut self, prefix: Prefix, answer: Result<T, String>) -> Option<T> {
+        answer
+            .map_err(|reason| self.away.insert(prefix, reason))
+            .ok()
+    }
+}
+
 impl Watched {
     /// The last round; `None` = the first one is under way.
     pub(crate) fn last(&self) -> Option<Arc<Round>> {
@@ -88,24 +97,16 @@ async fn look(app: &App, list: &WatchList) -> Round {
     let mut round = Round::default();
     let own = list.prefixes().filter(|entry| !entry.ignore);
     let own: Vec<Prefix> = own.map(|entry| entry.prefix).collect();
-    let mut parts = BTreeSet::new();
-    let mut answers = answers(app, own);
-    while let Some((prefix, answer)) = answers.next().await {
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(reason) => {
-                round.away.insert(prefix, reason);
-                continue;
-            }
+    let (mut shares, mut parts) = (Vec::new(), BTreeSet::new());
+    let mut of_own = answers(app, own);
+    while let Some((prefix, answer)) = of_own.next().await {
+        let Some(answer) = round.answer(prefix, answer) else {
+            continue;
         };
         round.asked += 1;
         hear(&mut audit, prefix, &answer);
-        // While tables are being read for the first time, nobody can tell what is missing.
-        if answer.vantage_points > 0 && app.live.strip().warming_percent.is_none() {
-            audit.share(prefix, share(&answer));
-        }
-        let told = answer.more_specific.iter();
-        let mut mine: Vec<Prefix> = told.filter_map(|part| part.prefix.parse().ok()).collect();
+        shares.push((prefix, share(&answer)));
+        let mut mine = announced_in(&answer);
         mine.retain(|part| audit.concerns(part).is_some_and(|of| of.prefix == prefix));
         let all = answer.more_specific_count.unwrap_or_default();
         if !mine.is_empty() && (all.at_least || all.total > answer.more_specific.len() as u64) {
@@ -113,13 +114,17 @@ async fn look(app: &App, list: &WatchList) -> Round {
         }
         parts.extend(mine);
     }
-    let mut answers = self::answers(app, parts);
-    while let Some((part, answer)) = answers.next().await {
-        match answer {
-            Ok(answer) => hear(&mut audit, part, &answer),
-            Err(reason) => {
-                round.away.insert(part, reason);
-            }
+    let mut of_parts = answers(app, parts);
+    while let Some((part, answer)) = of_parts.next().await {
+        if let Some(answer) = round.answer(part, answer) {
+            hear(&mut audit, part, &answer);
+        }
+    }
+    // While tables are being read for the first time, or nobody tells anything, who knows what is missing?
+    let strip = app.live.strip();
+    if strip.vantage_points > 0 && strip.warming_percent.is_none() {
+        for (own, share) in shares {
+            audit.share(own, share);
         }
     }
     round.cut.sort_unstable();
@@ -153,6 +158,11 @@ fn hear(audit: &mut Audit<'_>, prefix: Prefix, answer: &v1::LookUpPrefixResponse
             audit.see(Asn(carrier.peer_asn), prefix, &path);
         }
     }
+}
+
+fn announced_in(answer: &v1::LookUpPrefixResponse) -> Vec<Prefix> {
+    let told = answer.more_specific.iter();
+    told.filter_map(|part| part.prefix.parse().ok()).collect()
 }
 
 fn share(answer: &v1::LookUpPrefixResponse) -> Share {
