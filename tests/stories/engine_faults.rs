@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Elements per second while faults strike; then the rest comes at once.
-const PACE: u32 = 20;
+const PACE: u32 = 10;
 
 /// The load lasts so many times as long as the faults are thought to take, and two minutes: machines are
 /// slow at times, and ingest ends with its files.

@@ -58,7 +58,7 @@ fn sentence(found: &WatchNow) -> String {
 fn row(finding: &FindingNow) -> Markup {
     html! { tr {
         th.mono scope="row" { (now::link(&finding.prefix)) }
-        td { (finding.says) }
+        td.says { (finding.says) }
         td { (now::stamp(&finding.since)) }
     } }
 }
