@@ -21,9 +21,8 @@ use crate::{
     site::{Engines, Process, Site},
 };
 
-/// Elements per second while faults strike; then the rest comes at once. Each is a batch of its own to nearly
-/// everybody, and so many commits that three brokers on two cores just keep up with them.
-const PACE: u32 = 5;
+/// Elements per second while faults strike; then the rest comes at once.
+const PACE: u32 = 20;
 
 /// The load lasts so many times as long as the faults are thought to take, and two minutes: machines are
 /// slow at times, and ingest ends with its files.
@@ -32,7 +31,7 @@ const SPARE_SECONDS: u32 = 120;
 
 /// Seconds for all stages to catch up once a fault is over, on a machine that has other things to do: a
 /// bound, not a measure.
-const RECOVERED_WITHIN: u64 = 500;
+const RECOVERED_WITHIN: u64 = 400;
 
 /// Longer than a member of a group may be silent (10 s on the brokers of the tests): its partitions are
 /// somebody else's when it wakes.

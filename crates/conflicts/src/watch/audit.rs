@@ -1,5 +1,5 @@
-//! A watch list held against what vantage points have, in their tables or right now: what only the owner of a prefix can tell, since only he
-//! knows what is expected.
+//! A watch list held against what vantage points have, in their tables or right now: what only the owner of a prefix
+//! can tell, since only he knows what is expected.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
