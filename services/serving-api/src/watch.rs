@@ -22,7 +22,10 @@ use weir_lifecycle::Stop;
 use weir_lookups::v1;
 use weir_routing::{AsPath, Asn, Prefix};
 
-use crate::{app::App, lookups};
+use crate::{
+    app::App,
+    lookups::{self, Found},
+};
 
 /// Prefixes that are asked for at a time: detectors have other things to do.
 const AT_ONCE: usize = 8;
@@ -36,14 +39,16 @@ const MOST_SAID: usize = 20;
 pub(crate) struct Watched(Arc<RwLock<Option<Arc<Round>>>>);
 
 /// What is otherwise than its owner expects.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Round {
     /// When it ended, by the wall clock.
     pub(crate) at_us: i64,
     /// Own prefixes that were answered for.
     pub(crate) asked: usize,
-    /// Those that were not, and why: their findings are those of the round before.
+    /// Those that were not, and parts, and why: findings of what lies in them are those of the round before.
     pub(crate) away: BTreeMap<Prefix, String>,
+    /// It was told how many have them: else what was missing or hidden in the round before still is.
+    counted: bool,
     /// Own prefixes with more parts than are told: of those the rest was not looked at.
     pub(crate) cut: Vec<Prefix>,
     /// In a fixed order, each with the end of the round, by the wall clock, since which it has been found.
@@ -52,11 +57,29 @@ pub(crate) struct Round {
 
 impl Round {
     /// The answer, or a note of why there is none.
-    fn answer<T>(&mut self, prefix: Prefix, answer: Result<T, String>) -> Option<T> {
+    fn answer(&mut self, prefix: Prefix, answer: Result<Told, String>) -> Option<Told> {
         answer
             .map_err(|reason| self.away.insert(prefix, reason))
             .ok()
     }
+
+    /// True when nobody could say anything of this finding.
+    fn leaves_open(&self, finding: &Finding) -> bool {
+        let prefix = finding.prefix();
+        let mut holding = (0..=prefix.length()).map(|length| prefix.truncated(length));
+        let hangs_on_counts = matches!(finding, Finding::Missing(_) | Finding::Hidden(..));
+        holding.any(|holding| self.away.contains_key(&holding)) || hangs_on_counts && !self.counted
+    }
+}
+
+/// What the detector told of a prefix.
+struct Told {
+    /// Who has it now, and how. Routes that are in doubt are no word for anything.
+    routes: Vec<(Asn, AsPath)>,
+    /// What is announced in it, or the first of that.
+    parts: Vec<Prefix>,
+    has_more_parts: bool,
+    share: Share,
 }
 
 impl Watched {
@@ -105,14 +128,13 @@ async fn look(app: &App, list: &WatchList) -> Round {
         };
         round.asked += 1;
         hear(&mut audit, prefix, &answer);
-        shares.push((prefix, share(&answer)));
-        let mut mine = announced_in(&answer);
-        mine.retain(|part| audit.concerns(part).is_some_and(|of| of.prefix == prefix));
-        let all = answer.more_specific_count.unwrap_or_default();
-        if !mine.is_empty() && (all.at_least || all.total > answer.more_specific.len() as u64) {
+        shares.push((prefix, answer.share));
+        let is_own = |part: &Prefix| audit.concerns(part).is_some_and(|of| of.prefix == prefix);
+        let before = parts.len();
+        parts.extend(answer.parts.into_iter().filter(is_own));
+        if answer.has_more_parts && parts.len() > before {
             round.cut.push(prefix);
         }
-        parts.extend(mine);
     }
     let mut of_parts = answers(app, parts);
     while let Some((part, answer)) = of_parts.next().await {
@@ -122,7 +144,8 @@ async fn look(app: &App, list: &WatchList) -> Round {
     }
     // While tables are being read for the first time, or nobody tells anything, who knows what is missing?
     let strip = app.live.strip();
-    if strip.vantage_points > 0 && strip.warming_percent.is_none() {
+    round.counted = strip.vantage_points > 0 && strip.warming_percent.is_none();
+    if round.counted {
         for (own, share) in shares {
             audit.share(own, share);
         }
@@ -133,47 +156,57 @@ async fn look(app: &App, list: &WatchList) -> Round {
     round
 }
 
+fn hear(audit: &mut Audit<'_>, prefix: Prefix, told: &Told) {
+    for (by, path) in &told.routes {
+        audit.see(*by, prefix, path);
+    }
+}
+
 /// What is known of each prefix, or why nobody told, as they answer.
 fn answers(
     app: &App,
     prefixes: impl IntoIterator<Item = Prefix>,
-) -> impl Stream<Item = (Prefix, Result<v1::LookUpPrefixResponse, String>)> + Unpin {
+) -> impl Stream<Item = (Prefix, Result<Told, String>)> + Unpin {
     let asked = prefixes.into_iter();
     let asked = asked.map(move |prefix| Box::pin(async move { (prefix, ask(app, prefix).await) }));
     stream::iter(asked).buffer_unordered(AT_ONCE)
 }
 
-async fn ask(app: &App, prefix: Prefix) -> Result<v1::LookUpPrefixResponse, String> {
+/// An answer of which a part is away is none: nobody knows what is missing in it.
+async fn ask(app: &App, prefix: Prefix) -> Result<Told, String> {
     let found = lookups::prefix(app, prefix).await;
-    found
-        .map(|found| found.answer)
-        .map_err(|problem| problem.detail)
+    let Found { answer, away } = found.map_err(|problem| problem.detail)?;
+    match away.into_iter().next() {
+        Some(away) => Err(away.reason),
+        None => told(&answer),
+    }
 }
 
-/// Routes that are in doubt are no word for anything.
-fn hear(audit: &mut Audit<'_>, prefix: Prefix, answer: &v1::LookUpPrefixResponse) {
+fn told(answer: &v1::LookUpPrefixResponse) -> Result<Told, String> {
     let carriers = answer.origins.iter().flat_map(|origin| &origin.carriers);
-    for carrier in carriers.filter(|carrier| !carrier.stale) {
-        if let Ok(path) = carrier.as_path.parse::<AsPath>() {
-            audit.see(Asn(carrier.peer_asn), prefix, &path);
-        }
-    }
-}
-
-fn announced_in(answer: &v1::LookUpPrefixResponse) -> Vec<Prefix> {
-    let told = answer.more_specific.iter();
-    told.filter_map(|part| part.prefix.parse().ok()).collect()
-}
-
-fn share(answer: &v1::LookUpPrefixResponse) -> Share {
+    let routes = carriers.filter(|carrier| !carrier.stale).map(|carrier| {
+        let path = carrier.as_path.parse::<AsPath>();
+        path.map(|path| (Asn(carrier.peer_asn), path))
+            .map_err(|error| error.to_string())
+    });
+    let parts = answer.more_specific.iter().map(|part| {
+        let prefix = part.prefix.parse::<Prefix>();
+        prefix.map_err(|error| format!("part `{}`: {error}", part.prefix))
+    });
+    let all = answer.more_specific_count.unwrap_or_default();
     let number = |of: u32| usize::try_from(of).unwrap_or(usize::MAX);
-    Share {
-        carry: number(answer.full_feed_carrying),
-        of: number(answer.full_feed),
-    }
+    Ok(Told {
+        routes: routes.collect::<Result<_, String>>()?,
+        parts: parts.collect::<Result<_, String>>()?,
+        has_more_parts: all.at_least || all.total > answer.more_specific.len() as u64,
+        share: Share {
+            carry: number(answer.full_feed_carrying),
+            of: number(answer.full_feed),
+        },
+    })
 }
 
-/// The round with what it does not know itself: since when it has been so, and what was found of those that are away.
+/// The round with what it does not know itself: since when it has been so, and what was found of what it leaves open.
 fn after(before: &Round, round: Round, now_us: i64) -> Round {
     let since: BTreeMap<Subject, i64> = before
         .found
@@ -182,7 +215,7 @@ fn after(before: &Round, round: Round, now_us: i64) -> Round {
         .collect();
     let mut found = BTreeMap::new();
     let kept = before.found.iter().map(|(finding, _)| finding);
-    let kept = kept.filter(|finding| round.away.contains_key(&finding.prefix()));
+    let kept = kept.filter(|finding| round.leaves_open(finding));
     for finding in kept.chain(round.found.iter().map(|(finding, _)| finding)) {
         let since = since.get(&finding.subject()).copied().unwrap_or(now_us);
         found.insert(finding.subject(), (*finding, since));

@@ -46,7 +46,7 @@ pub(crate) struct FindingNow {
     pub(crate) since: String,
 }
 
-#[derive(Clone, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Unanswered {
     pub(crate) prefix: String,
     pub(crate) reason: String,
