@@ -4,6 +4,7 @@
 //! with its position, in one transaction, once all that it emitted is acknowledged and the embedded log is on disk
 //! (15-19). Bad records become dead letters and never stop the task.
 
+mod cadence;
 mod state;
 
 use std::{
@@ -29,6 +30,7 @@ use weir_objects::{
 };
 
 use crate::{Config, emission};
+use cadence::Cadence;
 use state::{Place, StateError, TaskRecord, TaskState};
 
 /// Group whose committed offsets say how far the states of the second stage have come.
@@ -36,11 +38,6 @@ pub const GROUP: &str = "weir-conflict-correlator";
 
 /// Longest wait for a record before the checkpoint is looked at again.
 const WAIT: Duration = Duration::from_millis(20);
-/// Between two checkpoints of who has read everything. A stream that lives tells something each second.
-const AT_END: Duration = Duration::from_millis(500);
-/// Of its time, a task spends one part in so many on checkpoints: what waits for the slowest source partition is a part
-/// of each, and may be much when files are read.
-const CHECKPOINT_SHARE: u32 = 10;
 /// Between two reports to the status board.
 const REPORT: Duration = Duration::from_secs(1);
 /// How long the log may take to acknowledge what a checkpoint rests on.
@@ -88,9 +85,7 @@ struct Task<'a> {
     snapshots: Option<Snapshots>,
     /// Position up to which the state is stored.
     committed: i64,
-    committed_at: Instant,
-    /// How long the last checkpoint took.
-    took: Duration,
+    cadence: Cadence,
     next_offset: i64,
     /// The record before it.
     last: Place,
@@ -146,6 +141,7 @@ fn restore<'a>(assignment: &mut Assignment, outlets: &'a Outlets) -> Result<Task
         .checkpoints
         .join(format!("signals-{partition}.redb"));
     let state = TaskState::open(&path)?;
+    let every = Duration::from_secs(outlets.config.checkpoint_seconds);
     let copies = outlets.copies.clone();
     let snapshots = copies
         .map(|objects| {
@@ -155,7 +151,6 @@ fn restore<'a>(assignment: &mut Assignment, outlets: &'a Outlets) -> Result<Task
                 scratch: path.with_extension("snap"),
             };
             let brought = state.bring(&place, |pause| assignment.pause(pause))?;
-            let every = Duration::from_secs(outlets.config.checkpoint_seconds);
             let copied = || crash_point("correlator.copied");
             let snapshots = Snapshots::start(place, brought.unwrap_or(0), every, copied)?;
             Ok::<_, TaskError>(snapshots)
@@ -192,8 +187,7 @@ fn restore<'a>(assignment: &mut Assignment, outlets: &'a Outlets) -> Result<Task
         meter,
         snapshots,
         committed: record.next_offset,
-        committed_at: Instant::now(),
-        took: Duration::ZERO,
+        cadence: Cadence::new(every, Instant::now()),
         next_offset: record.next_offset,
         last: record.last.unwrap_or_default(),
         last_ticket: Ticket::default(),
@@ -307,11 +301,8 @@ impl Task<'_> {
     }
 
     fn pause(&mut self, assignment: &Assignment, is_idle: bool) -> Result<(), TaskError> {
-        let every = match is_idle && assignment.at_end() {
-            true => AT_END,
-            false => Duration::from_secs(self.outlets.config.checkpoint_seconds),
-        };
-        if self.committed_at.elapsed() >= every.max(self.took * CHECKPOINT_SHARE) {
+        let has_read_all = is_idle && assignment.at_end();
+        if self.cadence.is_due(has_read_all, Instant::now()) {
             self.checkpoint(assignment)?;
         }
         if self.reported.elapsed() >= REPORT {
@@ -323,13 +314,14 @@ impl Task<'_> {
 
     fn checkpoint(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
         if self.next_offset == self.committed {
-            self.committed_at = Instant::now();
+            self.cadence.skipped(Instant::now());
             return Ok(());
         }
         let begun = Instant::now();
         let publisher = &self.outlets.publisher;
         publisher.wait_for(self.last_ticket, ACKNOWLEDGE)?;
         self.outlets.log.sync()?;
+        let acknowledged = Instant::now();
         crash_point("correlator.commit.before");
         let record = TaskRecord {
             next_offset: self.next_offset,
@@ -339,13 +331,12 @@ impl Task<'_> {
         self.state
             .commit(&self.correlator.changed_pages(), &record)?;
         crash_point("correlator.commit.after");
+        self.cadence.made(acknowledged.elapsed(), Instant::now());
         self.committed = self.next_offset;
         self.meter.checkpointed_file(begun.elapsed(), &self.path);
         // The counters are part of what "caught up" promises.
         self.report(assignment);
         assignment.commit(self.next_offset);
-        self.committed_at = Instant::now();
-        self.took = begun.elapsed();
         Ok(())
     }
 
@@ -369,7 +360,7 @@ impl Task<'_> {
     fn report(&mut self, assignment: &Assignment) {
         self.reported = Instant::now();
         let (board, partition) = (&self.outlets.board, self.partition);
-        if let Ok((_, end)) = assignment.log_range() {
+        if let Ok(end) = assignment.end() {
             board.position(BGP_SIGNALS.name, partition, self.next_offset, end);
         }
         let counts = self.correlator.counts();

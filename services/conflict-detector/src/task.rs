@@ -152,7 +152,7 @@ pub(crate) fn run(mut assignment: Assignment, shared: &Shared) -> Result<(), Tas
                 }
                 task.pause(&assignment)?;
             }
-            Next::Idle if task.input_ended && assignment.at_end() => task.complete(&assignment)?,
+            Next::Idle if task.input_ended && assignment.at_end() => task.settle(&assignment)?,
             Next::Idle => task.pause(&assignment)?,
             Next::Revoked => {
                 task.seat.close("is being given back");
@@ -298,6 +298,16 @@ impl Task<'_> {
         Ok(())
     }
 
+    /// Nothing more is expected soon: a whole round at once, and its position again and again: a group between two
+    /// generations refuses it without a word.
+    fn settle(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
+        let is_new = self.rolling.published() < self.standing.next_offset;
+        if is_new || self.reported.elapsed() >= REPORT {
+            self.complete(assignment)?;
+        }
+        Ok(())
+    }
+
     fn complete(&mut self, assignment: &Assignment) -> Result<(), TaskError> {
         let p0 = self.rolling.complete(&mut self.detector, &self.standing)?;
         // The counters are part of what "caught up" promises.
@@ -311,7 +321,7 @@ impl Task<'_> {
         self.reported = Instant::now();
         let (board, partition) = (&self.shared.board, self.partition);
         let counts = self.detector.counts();
-        let (_, end) = assignment.log_range()?;
+        let end = assignment.end()?;
         board.position(BGP_UPDATES.name, partition, self.standing.next_offset, end);
         // One counter: what passes the dedupe is judged in the same call. It proves what arrived, by
         // comparison with ingest; it is no second count of what was judged.

@@ -319,7 +319,7 @@ impl<S: Stage> Task<S> {
         {
             board.collector(name);
         }
-        if let Ok((_, end)) = assignment.log_range() {
+        if let Ok(end) = assignment.end() {
             board.position(S::TOPIC.name, partition, self.next_offset, end);
         }
     }

@@ -193,12 +193,8 @@ impl Assignment {
         let deadline = Instant::now() + pause;
         let mut state = self.signal.state.lock();
         while state.phase == Phase::Ours {
-            if self
-                .signal
-                .changed
-                .wait_until(&mut state, deadline)
-                .timed_out()
-            {
+            let changed = self.signal.changed.wait_until(&mut state, deadline);
+            if changed.timed_out() {
                 break;
             }
         }
@@ -212,6 +208,15 @@ impl Assignment {
     /// When it answers with anything else, or the partition is taken away meanwhile.
     pub fn log_range(&self) -> Result<(i64, i64), LogError> {
         self.ask(|lookup| lookup.range(self.topic.name, self.partition))
+    }
+
+    /// Where the log ends, for display: the position of who has read all, without a question.
+    ///
+    /// # Errors
+    /// As [`Self::log_range`].
+    pub fn end(&self) -> Result<i64, LogError> {
+        let read_all = self.position.filter(|_| self.at_end);
+        read_all.map_or_else(|| Ok(self.log_range()?.1), Ok)
     }
 
     /// Asks until there is an answer, or something that waiting does not heal.

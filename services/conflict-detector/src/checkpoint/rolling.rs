@@ -79,6 +79,11 @@ impl Rolling {
         &self.meter
     }
 
+    /// P0 of the newest manifest.
+    pub(crate) fn published(&self) -> i64 {
+        self.published
+    }
+
     /// One pause of the task: at most one block is copied. Returns P0 when a manifest has been
     /// published since the last pause.
     pub(crate) fn pause(
