@@ -293,6 +293,21 @@ fn vantage_points_that_tell_of_little_are_not_asked() {
 }
 
 #[test]
+fn one_that_tells_of_much_more_does_not_make_ten_others_small() {
+    let mut story = known(10);
+    for n in 0..40 {
+        story.rib(11, &format!("10.{}.16.0/20", 64 + n), &path(11));
+    }
+    story.pass(MINUTE);
+    lose(&mut story, 1..=7);
+    assert_eq!(story.pass(MINUTE), [OPENED]);
+    assert_eq!(
+        (story.last().visible_peers, story.last().total_peers),
+        (3, 10)
+    );
+}
+
+#[test]
 fn an_outage_of_all_that_stands_in_a_block_is_one_of_each() {
     let mut story = Story::new();
     let prefixes = ["10.64.0.0/20", "10.65.0.0/20", "10.66.0.0/20"];

@@ -144,15 +144,29 @@ impl Shard {
             .min()
     }
 
-    /// How much of this block a vantage point has to have: a share of the most that any has. Of a block, since each is
-    /// judged on its own state; paths of one session (RFC 7911) count once per prefix at most.
+    /// How much of this block a vantage point has to have: a share of what the last of those has that are enough to tell
+    /// of a loss, so that no single one with much more makes all others small; of the most, where fewer have any. Of a
+    /// block, since each is judged on its own state; paths of one session (RFC 7911) count once per prefix at most.
     fn full_feed(&self, t: &Thresholds) -> FullFeed {
-        let seats = self.table.seats.counts();
-        let had = seats.map(|(slot, routes)| routes.saturating_add(self.losses.of_slot(slot)));
-        let lost = self.losses.slots().map(|(_, lost)| lost);
-        let most = u64::from(had.chain(lost).max().unwrap_or_default());
+        let (seats, losses) = (&self.table.seats, &self.losses);
+        let carry = seats
+            .counts()
+            .map(|(slot, routes)| routes.saturating_add(losses.of_slot(slot)));
+        let lost_all = losses.slots().filter(|(slot, _)| seats.count(*slot) == 0);
+        let had = carry.chain(lost_all.map(|(_, lost)| lost));
+        let mut had: SmallVec<[u32; 128]> = had.filter(|had| *had > 0).collect();
+        let least = usize::try_from(t.visibility_least_peers).unwrap_or(usize::MAX);
+        let at = if had.len() < least {
+            0
+        } else {
+            least.saturating_sub(1)
+        };
+        let mut measure = 0;
+        if at < had.len() {
+            measure = *had.select_nth_unstable_by(at, |a, b| b.cmp(a)).1;
+        }
         let prefixes = u64::try_from(self.table.entries.len()).unwrap_or(u64::MAX);
-        FullFeed(most.min(prefixes) * u64::from(t.full_feed_percent))
+        FullFeed(u64::from(measure).min(prefixes) * u64::from(t.full_feed_percent))
     }
 
     fn is_full_feed(&self, slot: Slot, full_feed: FullFeed) -> bool {
