@@ -14,7 +14,7 @@ use crate::{
 /// So slow that the load goes on while each service is replaced; then the rest comes at once.
 const PACE: &str = "60/s";
 
-/// Each 20 s of it at that pace: twice what replacing takes on a machine that has other things to do.
+/// Each 20 s of it at that pace. Replacing all has taken more than 60 s on a machine that had other things to do.
 const BEATS: u32 = 6;
 
 /// Copies that a process must have made before it dies: more than one round of a few partitions.
