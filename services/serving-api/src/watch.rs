@@ -187,7 +187,7 @@ fn told(answer: &v1::LookUpPrefixResponse) -> Result<Told, String> {
     let routes = carriers.filter(|carrier| !carrier.stale).map(|carrier| {
         let path = carrier.as_path.parse::<AsPath>();
         path.map(|path| (Asn(carrier.peer_asn), path))
-            .map_err(|error| error.to_string())
+            .map_err(|error| format!("path `{}`: {error}", carrier.as_path))
     });
     let parts = answer.more_specific.iter().map(|part| {
         let prefix = part.prefix.parse::<Prefix>();

@@ -154,17 +154,11 @@ impl Shard {
             .map(|(slot, routes)| routes.saturating_add(losses.of_slot(slot)));
         let lost_all = losses.slots().filter(|(slot, _)| seats.count(*slot) == 0);
         let had = carry.chain(lost_all.map(|(_, lost)| lost));
-        let mut had: SmallVec<[u32; 128]> = had.filter(|had| *had > 0).collect();
-        let least = usize::try_from(t.visibility_least_peers).unwrap_or(usize::MAX);
-        let at = if had.len() < least {
-            0
-        } else {
-            least.saturating_sub(1)
-        };
-        let mut measure = 0;
-        if at < had.len() {
-            measure = *had.select_nth_unstable_by(at, |a, b| b.cmp(a)).1;
-        }
+        let mut had: SmallVec<[u32; 512]> = had.filter(|had| *had > 0).collect();
+        had.sort_unstable_by(|a, b| b.cmp(a));
+        let last = usize::try_from(t.visibility_least_peers.saturating_sub(1));
+        let of_last = last.ok().and_then(|last| had.get(last));
+        let measure = of_last.or(had.first()).copied().unwrap_or_default();
         let prefixes = u64::try_from(self.table.entries.len()).unwrap_or(u64::MAX);
         FullFeed(u64::from(measure).min(prefixes) * u64::from(t.full_feed_percent))
     }
