@@ -256,6 +256,21 @@ impl World {
         said.map(|(prefix, _)| *prefix).collect()
     }
 
+    /// How many announcements of a vantage point at these event times say what it had said before, or what the dump has.
+    #[must_use]
+    pub fn said_again(&self, peer: usize, times: &RangeInclusive<i64>) -> usize {
+        let of_prefix = |said: &Vec<Said>| {
+            let mut known = None;
+            let its = said.iter().filter(|said| said.peer == peer);
+            let again = its.filter(|said| {
+                let before = known.replace(said.route).unwrap_or(said.route);
+                said.route.is_some() && before == said.route && times.contains(&said.at_us)
+            });
+            again.count()
+        };
+        self.said.values().map(of_prefix).sum()
+    }
+
     /// True when the two stand side by side on no path of the stream.
     #[must_use]
     pub fn are_apart(&self, one: Asn, other: Asn) -> bool {

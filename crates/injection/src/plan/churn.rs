@@ -32,6 +32,10 @@ const HOLDINGS: usize = 300;
 /// Prefixes in one message.
 const A_MESSAGE: usize = 100;
 
+/// Who says so much again within a minute sends a table by itself: what is planted then is no story of its own.
+const REPEATS: usize = 500;
+const LATELY_US: i64 = 60 * SECOND_US;
+
 /// A prefix, and the routes to it that go.
 type Lost = (Prefix, BTreeMap<usize, PathAttributes>);
 
@@ -256,7 +260,11 @@ impl Stage<'_> {
 
     /// Tells of a vantage point that sends all of its table again, if one is left.
     pub(super) fn table_again(&mut self, plan: &mut Plan, churn: &Churn, at: i64) -> bool {
-        while let Some(peer) = self.points.pop() {
+        let around = at - LATELY_US..=at + SPREAD_US;
+        let world = self.world;
+        let is_quiet = |peer: &usize| world.said_again(*peer, &around) < REPEATS;
+        while let Some(found) = self.points.iter().rposition(is_quiet) {
+            let peer = self.points.remove(found);
             let Some((_, who)) = self.world.peers().get(peer) else {
                 continue;
             };
@@ -342,7 +350,7 @@ mod tests {
     use weir_routing::{Body, Bogons, Message, Peer, Update};
 
     use super::*;
-    use crate::{plan::Planted, world::World};
+    use crate::{plan::Planted, recipes::CHURNS, world::World};
 
     const PREFIX: &str = "198.18.0.0/16";
 
@@ -399,6 +407,41 @@ mod tests {
         let table = stage.table(&plan, 0, &times);
         let paths: Vec<String> = table.iter().map(|(_, r)| r.as_path.to_string()).collect();
         assert_eq!(paths, Vec::from_iter(path));
+    }
+
+    #[test]
+    fn who_sends_a_table_again_by_itself_is_asked_when_that_is_over() {
+        let mut world = World::default();
+        let prefixes = (0..REPEATS).map(|n| format!("10.{}.{}.0/24", n / 256, n % 256));
+        let prefixes: Vec<Prefix> = prefixes.map(|text| text.parse().unwrap()).collect();
+        let mut says = |at_s: i64, host: u8| {
+            let route = PathAttributes {
+                as_path: "64501 64500".parse().unwrap(),
+                ..PathAttributes::default()
+            };
+            let message = Message {
+                event_time_us: at_s * SECOND_US,
+                peer: Peer::new([198, 51, 100, host].into(), Asn(64_501)),
+                body: Body::Update(all_announced(&prefixes, route)),
+            };
+            world.hear("rrc99", &message);
+        };
+        for (at_s, host) in [(0, 1), (0, 2), (95, 1)] {
+            says(at_s, host);
+        }
+        let mut dice = StdRng::seed_from_u64(1);
+        let mut stage = Stage::of(&world, &mut dice, &Bogons::default());
+        stage.points = vec![1, 0];
+        let mut asked = |at_s: i64| {
+            let mut plan = Plan::default();
+            let again = CHURNS.iter().find(|churn| churn.what == What::TableAgain);
+            let is_told = stage.table_again(&mut plan, again.unwrap(), at_s * SECOND_US);
+            let peers: BTreeSet<usize> = plan.messages.iter().map(|told| told.peer).collect();
+            (is_told, Vec::from_iter(peers))
+        };
+        assert_eq!(asked(100), (true, vec![1]));
+        assert_eq!(asked(100), (false, vec![]));
+        assert_eq!(asked(300), (true, vec![0]));
     }
 
     #[test]
