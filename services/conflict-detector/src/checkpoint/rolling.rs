@@ -20,6 +20,9 @@ use crate::shard_writer::{ShardWriter, Work, Written};
 /// Longest that the end of a task waits for its effects to be acknowledged.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(30);
 
+/// From one round to the next, at least.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// Where a task stands: what is after the last record that it applied.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
@@ -35,6 +38,8 @@ pub(crate) struct Rolling {
     topic_epoch: u32,
     every: Duration,
     begun: Instant,
+    /// When the next round begins.
+    due: Instant,
     number: u64,
     round: Option<Round>,
     manifest_given: bool,
@@ -55,13 +60,16 @@ impl Rolling {
         every: Duration,
         (number, published, written): (u64, i64, Vec<BlockEntry>),
     ) -> std::io::Result<Self> {
+        let begun = Instant::now();
+        let every = every.max(SHORTEST);
         Ok(Self {
             writer: ShardWriter::start(folder, log.clone())?,
             publisher,
             partition,
             topic_epoch,
             every,
-            begun: Instant::now(),
+            begun,
+            due: begun + turn(partition, every),
             number,
             round: None,
             manifest_given: false,
@@ -96,7 +104,7 @@ impl Rolling {
             published = self.note(written?).or(published);
         }
         if self.round.is_none()
-            && self.begun.elapsed() >= self.every
+            && self.due <= Instant::now()
             && standing.next_offset > self.published
         {
             self.begin(detector, standing);
@@ -134,6 +142,10 @@ impl Rolling {
     fn begin(&mut self, detector: &mut Detector, standing: &Standing) {
         self.number += 1;
         self.begun = Instant::now();
+        // It keeps its turn, however long rounds take and whenever a whole one comes between.
+        while self.due <= self.begun {
+            self.due += self.every;
+        }
         let dirty = detector.dirty_blocks();
         let links = detector.links_snapshots();
         let pages = links.iter().map(LinksSnapshot::block);
@@ -201,6 +213,12 @@ impl Rolling {
     }
 }
 
+/// How long after its start a task begins its first round: the partitions take turns. The rounds of all of them at once
+/// held up the log's own writes by a quarter of a second, on the disk that they share.
+fn turn(partition: u32, every: Duration) -> Duration {
+    every * (partition % BGP_UPDATES.partitions + 1) / BGP_UPDATES.partitions
+}
+
 /// Why a whole round could not be completed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RollingError {
@@ -210,4 +228,18 @@ pub(crate) enum RollingError {
     Log(#[from] LogError),
     #[error("the thread that writes checkpoints has ended")]
     WriterEnded,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_take_turns_and_none_waits_longer_than_a_round() {
+        let every = Duration::from_secs(16);
+        let turns: Vec<_> = (0..BGP_UPDATES.partitions)
+            .map(|partition| turn(partition, every).as_secs())
+            .collect();
+        assert_eq!(turns, [2, 4, 6, 8, 10, 12, 14, 16]);
+    }
 }
