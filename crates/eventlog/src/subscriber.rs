@@ -11,6 +11,7 @@ mod ends;
 mod joining;
 mod members;
 mod partition;
+mod positions;
 mod retakes;
 mod waiting;
 mod watch;

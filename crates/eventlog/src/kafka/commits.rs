@@ -11,7 +11,7 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// True of the complaint about a commit of a member that the group has moved on without: in a rebalance
-/// nothing is wrong with commits, and the next one is not held back.
+/// nothing is wrong with commits, and the same is asked again when it may be over.
 fn is_of_membership(message: &str) -> bool {
     const NAMES: [&str; 4] = [
         "group generation id is not valid",
@@ -27,6 +27,8 @@ pub(crate) struct Commits(Mutex<Pace>);
 struct Pace {
     /// Nothing is sent until then.
     held_until: Option<Instant>,
+    /// The group has moved on: nothing is sent until then either.
+    settles: Option<Instant>,
     /// When they were last sent again.
     resumed: Option<Instant>,
     /// How long the next refusal holds them.
@@ -37,6 +39,7 @@ impl Default for Commits {
     fn default() -> Self {
         Self(Mutex::new(Pace {
             held_until: None,
+            settles: None,
             resumed: None,
             wait: FIRST,
         }))
@@ -47,7 +50,15 @@ impl Commits {
     /// What the client logs may be shown. That it has given up on a commit it tells in no other way, and again and
     /// again: the first is enough.
     pub(crate) fn lets_pass(&self, facility: &str, message: &str) -> bool {
-        facility != "COMMITFAIL" || is_of_membership(message) || self.refused(Instant::now())
+        if facility != "COMMITFAIL" {
+            return true;
+        }
+        let now = Instant::now();
+        if is_of_membership(message) {
+            self.0.lock().settles.get_or_insert(now + FIRST);
+            return true;
+        }
+        self.refused(now)
     }
 
     /// The brokers have refused one; true when that is new.
@@ -69,17 +80,19 @@ impl Commits {
 
     /// Nothing is to be sent now.
     pub(crate) fn are_held(&self) -> bool {
-        self.0.lock().held_until.is_some()
+        let pace = self.0.lock();
+        pace.held_until.is_some() || pace.settles.is_some()
     }
 
-    /// True once, when the wait after a refusal is over.
+    /// True once, when the wait after a refusal is over: what was refused is to be told again.
     pub(crate) fn are_due(&self, now: Instant) -> bool {
         let mut pace = self.0.lock();
         let is_over = pace.held_until.take_if(|until| *until <= now).is_some();
         if is_over {
             pace.resumed = Some(now);
         }
-        is_over
+        let is_settled = pace.settles.take_if(|until| *until <= now).is_some();
+        is_over || is_settled
     }
 }
 
@@ -108,12 +121,20 @@ mod tests {
     fn of_refusals_only_the_first_is_shown_and_everything_else_is() {
         let commits = Commits::default();
         assert!(commits.lets_pass("FAIL", "Disk error"));
-        assert!(commits.lets_pass("COMMITFAIL", "Broker: Unknown member"));
-        assert!(!commits.are_held());
         assert!(commits.lets_pass("COMMITFAIL", "Disk error"));
         assert!(commits.are_held());
         assert!(!commits.lets_pass("COMMITFAIL", "Disk error"));
         assert!(commits.lets_pass("FAIL", "Disk error"));
+    }
+
+    #[test]
+    fn what_a_group_between_two_generations_has_refused_is_due_again() {
+        let commits = Commits::default();
+        assert!(commits.lets_pass("COMMITFAIL", "Broker: Unknown member"));
+        assert!(commits.are_held() && !commits.are_due(Instant::now()));
+        let now = Instant::now() + FIRST;
+        assert!(commits.are_due(now));
+        assert!(commits.refused(now), "the first that is a refusal");
     }
 
     #[test]

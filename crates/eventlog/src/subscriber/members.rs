@@ -13,6 +13,7 @@ use super::{
     ends::{End, Running},
     joining::Joining,
     partition::{Assignment, Phase, Signal},
+    positions::Positions,
     retakes::Retakes,
 };
 use crate::{
@@ -61,6 +62,7 @@ pub(super) struct Members {
     waiting: Vec<u32>,
     /// Ours, but without a task until they are taken anew.
     retakes: Retakes,
+    positions: Positions,
 }
 
 impl Members {
@@ -81,6 +83,7 @@ impl Members {
             releases: Vec::new(),
             overdue: Vec::new(),
             waiting: Vec::new(),
+            positions: Positions::default(),
         }
     }
 
@@ -97,9 +100,7 @@ impl Members {
             }
             self.advance();
             self.mend();
-            if self.member.commits_are_due() {
-                self.commit_again();
-            }
+            self.positions.tell(&self.member, &self.running);
             if let Some(stop_by) = *self.shared.stop_by.lock() {
                 break stop_by;
             }
@@ -230,22 +231,14 @@ impl Members {
         }
     }
 
-    /// The newest position of each partition, after a refusal.
-    fn commit_again(&self) {
-        let newest = self.running.iter();
-        let newest = newest.filter_map(|(at, running)| Some((*at, running.signal.committed()?)));
-        let positions: Vec<_> = newest.collect();
-        if let Err(error) = self.member.commit(&positions) {
-            tracing::debug!(group = self.group, %error, "positions not committed");
-        }
-    }
-
     fn revoke_budget(&self) -> Duration {
         let longest = Duration::from_millis(self.log.config().max_poll_interval_ms.into());
         REVOKE_BUDGET.min(longest / 5)
     }
 
-    fn count_rebalance(&self) {
+    fn count_rebalance(&mut self) {
+        // Between two generations a group refuses what it is told.
+        self.positions.forget();
         metrics::counter!("rebalance_total", "group" => self.group.clone()).increment(1);
     }
 

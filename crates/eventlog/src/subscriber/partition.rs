@@ -445,19 +445,10 @@ impl Assignment {
         self.at_end
     }
 
-    /// Tells the group the position, for display and for "caught up". Does not wait; what is told
-    /// last is committed before the partition is given back, unless the group refuses it until then.
+    /// Has the group told the position, for display and for "caught up", soon. Does not wait; what is told last is
+    /// committed before the partition is given back, unless the group refuses it until then.
     pub fn commit(&self, next_offset: i64) {
-        let ours = {
-            let mut state = self.signal.state.lock();
-            state.committed = Some(next_offset);
-            state.phase == Phase::Ours
-        };
-        // What is held back is sent by the poll thread.
-        let sends = ours && !self.member.holds_commits();
-        if sends && let Err(error) = self.member.commit(&[(self.partition, next_offset)]) {
-            tracing::debug!(topic = self.topic.name, partition = self.partition, %error, "commit");
-        }
+        self.signal.state.lock().committed = Some(next_offset);
     }
 
     fn revoked(&self) -> LogError {

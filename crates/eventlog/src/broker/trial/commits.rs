@@ -53,7 +53,7 @@ fn a_member_whose_commit_was_refused_repeats_its_newest_position_though_nothing_
             .unwrap();
     }
     publisher.flush(PATIENCE).unwrap();
-    until("some refusals", || offsets.refused() >= 20);
+    until("some refusals", || offsets.refused() >= 4);
     until("three seconds", || began.elapsed() > Duration::from_secs(3));
     let first = offsets.refused();
     until("two seconds more", || {
