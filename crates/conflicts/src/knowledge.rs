@@ -286,6 +286,12 @@ impl Known {
         }
     }
 
+    /// Relations that may raise something at `now`.
+    fn has_fresh_relations(&self, now: i64, t: &Thresholds) -> bool {
+        let held = self.held.get(&Kind::Relations);
+        held.is_some_and(|held| now.saturating_sub(held.as_of_us) <= t.relations_stale_after_us())
+    }
+
     /// True when VRPs, however old, allow this origination: a set is none, though its lowest member may.
     pub(crate) fn allows(&self, prefix: &Prefix, origin: &Origin) -> bool {
         let vrps = self.vrps();
@@ -402,20 +408,29 @@ impl Remembered<Option<Asn>> {
         self.or_find(known, || facts::bogon(path, bogons))
     }
 
-    /// Who leaks a path that is marked as for customers only.
+    /// Who leaks a path that is marked as for customers only, by fresh relations.
     pub(crate) fn marked_leaker(
         &mut self,
         known: &Known,
-        path: &AsPath,
-        mark: Mark,
+        (path, mark): (&AsPath, Mark),
+        now: i64,
+        t: &Thresholds,
     ) -> Option<Asn> {
         mark.only_to_customer?;
-        self.or_find(known, || known.marked_leaker(path, mark))
+        let found = self.or_find(known, || known.marked_leaker(path, mark));
+        found.filter(|_| known.has_fresh_relations(now, t))
     }
 
-    /// Who leaks this path.
-    pub(crate) fn leaker(&mut self, known: &Known, path: &AsPath) -> Option<Asn> {
-        self.or_find(known, || known.leaker(path))
+    /// Who leaks this path, by fresh relations.
+    pub(crate) fn leaker(
+        &mut self,
+        known: &Known,
+        path: &AsPath,
+        now: i64,
+        t: &Thresholds,
+    ) -> Option<Asn> {
+        let found = self.or_find(known, || known.leaker(path));
+        found.filter(|_| known.has_fresh_relations(now, t))
     }
 
     /// Who stands alone between two tier-1s on this path.

@@ -59,6 +59,8 @@ pub struct Thresholds {
     pub beacons: Vec<Prefix>,
     /// VRPs and ASPAs of longer ago raise nothing.
     pub rpki_stale_after_s: u32,
+    /// Lists of relations of longer ago raise nothing: who buys from whom changes, and lists are made anew each month.
+    pub relations_stale_after_s: u32,
     /// Who stands beside whom has to be seen for as long before anything about it is strange, if no RIB tells it.
     pub links_learned_after_s: u32,
     /// So many incidents of one suspect, and of one victim where that is what they are about ...
@@ -116,6 +118,7 @@ impl Default for Thresholds {
                 .filter_map(|text| text.parse().ok())
                 .collect(),
             rpki_stale_after_s: 7_200,
+            relations_stale_after_s: 120 * 86_400,
             links_learned_after_s: 7 * 86_400,
             mass_at_least: 20,
             mass_within_s: 300,
@@ -206,6 +209,12 @@ impl Thresholds {
     #[must_use]
     pub fn rpki_stale_after_us(&self) -> i64 {
         i64::from(self.rpki_stale_after_s) * SECOND_US
+    }
+
+    /// Age at which a list of relations is stale, in microseconds.
+    #[must_use]
+    pub fn relations_stale_after_us(&self) -> i64 {
+        i64::from(self.relations_stale_after_s) * SECOND_US
     }
 
     /// How long links are learned, in microseconds.

@@ -232,6 +232,19 @@ fn who_passes_on_a_route_against_its_relations_leaks_it(
     }
 }
 
+#[rstest]
+#[case::within_four_months(119, &["opened route-leak low suspected", "opened otc-leak high suspected"])]
+#[case::older(121, &[])]
+fn relations_of_long_ago_raise_nothing_and_take_nothing_back(
+    #[case] days: i64,
+    #[case] found: &[&str],
+) {
+    let mut story = Story::new();
+    story.learn_of(Kind::Relations, 0, days * DAY);
+    assert_eq!(story.only_to_customer(1, ROUTE, 64_502), told(found));
+    assert_eq!(story.learn_of(Kind::Relations, 0, 200 * DAY), told(&[]));
+}
+
 const ROUTE: (&str, &str) = ("10.64.0.0/20", "64501 64509 64502 64510");
 
 #[test]

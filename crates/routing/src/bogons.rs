@@ -9,8 +9,6 @@
 
 use std::{fmt, ops::RangeInclusive};
 
-use weir_events::time::parse_rfc3339;
-
 use crate::{
     asn::Asn,
     delegated::Delegated,
@@ -83,18 +81,6 @@ impl Bogons {
             self.prefixes().iter().chain(prefixes).copied(),
             self.asns.ranges().iter().chain(asns).cloned(),
         )
-    }
-
-    /// How old a text is, by the first comment that says so before any entry: the beginning of the day in microseconds
-    /// since the Unix epoch; `None` = it does not say.
-    #[must_use]
-    pub fn made_at_us(text: &[u8]) -> Option<i64> {
-        let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-        let mut comments = lines.take_while(|line| line.is_empty() || line.starts_with(b"#"));
-        comments.find_map(|line| {
-            let (_, day) = std::str::from_utf8(line).ok()?.split_once("as of ")?;
-            parse_rfc3339(&format!("{}T00:00:00Z", day.get(..10)?))
-        })
     }
 
     /// Reads the text form.
@@ -277,17 +263,10 @@ mod tests {
         assert_eq!(both.len(), 3);
     }
 
-    #[rstest]
-    #[case(NLNOG, Some(1_795_219_200_000_000))]
-    #[case(
-        "# ours\n\n# as of 2026-11-21, by hand\n10.0.0.0/8",
-        Some(1_795_219_200_000_000)
-    )]
-    #[case("10.0.0.0/8\n# as of 2026-11-21", None)]
-    #[case("# as of 2026-13-21", None)]
-    #[case("# as of today", None)]
-    fn a_list_may_say_how_old_it_is(#[case] text: &str, #[case] made_at_us: Option<i64>) {
-        assert_eq!(Bogons::made_at_us(text.as_bytes()), made_at_us);
+    #[test]
+    fn the_built_in_list_says_how_old_it_is() {
+        let made_at_us = lists::made_at_us(NLNOG.as_bytes());
+        assert_eq!(made_at_us, Some(1_795_219_200_000_000));
     }
 
     #[test]

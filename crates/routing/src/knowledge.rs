@@ -6,7 +6,7 @@ use crate::{
     aspa::{AspaError, Aspas},
     bogons::{Bogons, BogonsError},
     delegated::DelegatedError,
-    lists::{AsnList, LinkList, ListError, PrefixList},
+    lists::{self, AsnList, LinkList, ListError, PrefixList},
     organisations::{Organisations, OrganisationsError},
     relations::{Relations, RelationsError},
     relying_party,
@@ -152,13 +152,10 @@ impl Kind {
     pub fn made_at_us(self, content: &[u8]) -> Option<i64> {
         match self {
             Self::Vrps | Self::Aspas => relying_party::made_at_us(content),
-            Self::Bogons => Bogons::made_at_us(content),
-            Self::Relations
-            | Self::Organisations
-            | Self::Anycast
-            | Self::Dps
-            | Self::RouteServers
-            | Self::Links => None,
+            Self::Bogons | Self::Relations => lists::made_at_us(content),
+            Self::Organisations | Self::Anycast | Self::Dps | Self::RouteServers | Self::Links => {
+                None
+            }
         }
     }
 }

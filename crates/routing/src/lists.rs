@@ -8,6 +8,7 @@
 use std::ops::RangeInclusive;
 
 use rustc_hash::FxHashSet;
+use weir_events::time::parse_rfc3339;
 
 use crate::{Asn, Prefix};
 
@@ -46,6 +47,18 @@ pub enum ListError {
         /// What a line should have been.
         expected: &'static str,
     },
+}
+
+/// How old a text is, by the first comment that says so before any entry (`# as of 2026-11-21`): the beginning of the
+/// day in microseconds since the Unix epoch; `None` = it does not say.
+#[must_use]
+pub fn made_at_us(text: &[u8]) -> Option<i64> {
+    let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut comments = lines.take_while(|line| line.is_empty() || line.starts_with(b"#"));
+    comments.find_map(|line| {
+        let (_, day) = std::str::from_utf8(line).ok()?.split_once("as of ")?;
+        parse_rfc3339(&format!("{}T00:00:00Z", day.get(..10)?))
+    })
 }
 
 /// Prefixes, looked up by what lies in them. Immutable.
@@ -250,6 +263,18 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case(
+        "# ours\n\n# as of 2026-11-21, by hand\n10.0.0.0/8",
+        Some(1_795_219_200_000_000)
+    )]
+    #[case("10.0.0.0/8\n# as of 2026-11-21", None)]
+    #[case("# as of 2026-13-21", None)]
+    #[case("# as of today", None)]
+    fn a_list_may_say_how_old_it_is(#[case] text: &str, #[case] made_at_us: Option<i64>) {
+        assert_eq!(super::made_at_us(text.as_bytes()), made_at_us);
+    }
 
     const PREFIXES: &str =
         "# anycast\n198.51.100.0/24 # a name server\r\n\n  2001:db8::/32\n198.51.100.128/25\n";

@@ -174,8 +174,10 @@ impl Shard {
         let bogon = facts.bogon.bogon(known, path_value, ground.measure.bogons);
         let stretching = facts.stretching.stretching(known, path_value, suspect, t);
         let sandwiched = facts.sandwiched.sandwiched(known, path_value, t);
-        let leaker = facts.leaker.leaker(known, path_value);
-        let marked_leaker = facts.marked_leaker.marked_leaker(known, path_value, mark);
+        let leaker = facts.leaker.leaker(known, path_value, now, t);
+        let marked_leaker = facts
+            .marked_leaker
+            .marked_leaker(known, (path_value, mark), now, t);
         let unauthorized = facts.unauthorized.unauthorized(known, path_value, now, t);
         let (entry, facts) = (table.entries.get_mut(&prefix)?, table.paths.facts(path)?);
         if !entry.judged {

@@ -94,7 +94,7 @@ impl Thresholds {
     }
 
     /// Each number, with what it may be.
-    fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>, &'static str); 28] {
+    fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>, &'static str); 29] {
         let merit = u64::from(damping::CEILING);
         let (s, asns, bits, percent) = (" seconds", " ASNs", " bits", " percent");
         [
@@ -174,6 +174,12 @@ impl Thresholds {
             (
                 "rpki_stale_after_s",
                 self.rpki_stale_after_s.into(),
+                0..=LONG_S,
+                s,
+            ),
+            (
+                "relations_stale_after_s",
+                self.relations_stale_after_s.into(),
                 0..=LONG_S,
                 s,
             ),

@@ -11,6 +11,7 @@ use weir_routing::{
     Bogons,
     delegated::Delegated,
     knowledge::{ContentError, Kind},
+    lists,
 };
 
 use super::{Brought, KnowledgeError};
@@ -195,7 +196,7 @@ mod tests {
         let built_in = text(bogons(folder.path(), None, &[APNIC]));
         assert!(built_in.contains("\n192.168.0.0/16\n"), "{built_in}");
         assert!(built_in.contains("\n198.51.100.0/23\n"), "{built_in}");
-        assert!(Bogons::made_at_us(built_in.as_bytes()).is_some());
+        assert!(lists::made_at_us(built_in.as_bytes()).is_some());
     }
 
     #[test]
