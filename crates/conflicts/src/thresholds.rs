@@ -53,7 +53,7 @@ pub struct Thresholds {
     /// Who withdrew a prefix so many seconds ago does not have to carry it any more.
     pub visibility_remembered_s: u32,
     /// A vantage point is one of the full feed when it has so many in a hundred of the prefixes of an address block that
-    /// any has.
+    /// the last of `visibility_least_peers` has.
     pub full_feed_percent: u32,
     /// Prefixes that are announced and withdrawn on purpose, to be watched.
     pub beacons: Vec<Prefix>,

@@ -24,11 +24,16 @@ const FENCES: TableDefinition<'_, u32, u64> = TableDefinition::new("fences");
 /// its position, and read from the log again; a wait for each batch would slow down every other write to this disk.
 const DURABLE_EVERY: Duration = Duration::from_millis(500);
 
+/// When rows were made durable last, and whether some have not been since.
+struct Durable {
+    at: Instant,
+    waits: bool,
+}
+
 #[derive(Clone)]
 pub(crate) struct Backend {
     database: Arc<Database>,
-    /// When rows were made durable last.
-    durable: Arc<Mutex<Instant>>,
+    durable: Arc<Mutex<Durable>>,
 }
 
 impl Backend {
@@ -54,7 +59,10 @@ impl Backend {
             .map_err(OnlineStoreError::engine(failed))?;
         Ok(Self {
             database,
-            durable: Arc::new(Mutex::new(Instant::now())),
+            durable: Arc::new(Mutex::new(Durable {
+                at: Instant::now(),
+                waits: false,
+            })),
         })
     }
 
@@ -120,11 +128,32 @@ impl Backend {
     /// How the transaction that has begun ends; one is under way at a time.
     fn durability(&self) -> Durability {
         let mut durable = self.durable.lock();
-        if durable.elapsed() < DURABLE_EVERY {
+        durable.waits = durable.at.elapsed() < DURABLE_EVERY;
+        if durable.waits {
             return Durability::None;
         }
-        *durable = Instant::now();
+        durable.at = Instant::now();
         Durability::Immediate
+    }
+
+    pub(crate) fn settle(&self) -> Result<(), OnlineStoreError> {
+        {
+            let durable = self.durable.lock();
+            if !durable.waits || durable.at.elapsed() < DURABLE_EVERY {
+                return Ok(());
+            }
+        }
+        let failed = "make its rows durable";
+        let mut transaction = self
+            .database
+            .begin_write()
+            .map_err(OnlineStoreError::engine(failed))?;
+        transaction
+            .set_durability(self.durability())
+            .map_err(OnlineStoreError::engine(failed))?;
+        transaction
+            .commit()
+            .map_err(OnlineStoreError::engine(failed))
     }
 
     pub(crate) fn position(&self, partition: u32) -> Result<Option<i64>, OnlineStoreError> {
@@ -272,11 +301,18 @@ mod tests {
         };
         put(1);
         assert_eq!(left(folder, "at-once"), (None, None));
-        *backend.durable.lock() -= DURABLE_EVERY;
+        let wait = || backend.durable.lock().at -= DURABLE_EVERY;
+        wait();
         put(2);
         put(3);
         assert_eq!(left(folder, "later"), (Some(2), Some(2)));
+        backend.settle().unwrap();
+        assert_eq!(left(folder, "too-soon"), (Some(2), Some(2)));
+        wait();
+        backend.settle().unwrap();
+        assert_eq!(left(folder, "settled"), (Some(3), Some(3)));
+        put(4);
         drop(backend);
-        assert_eq!(left(folder, "closed"), (Some(3), Some(3)));
+        assert_eq!(left(folder, "closed"), (Some(4), Some(4)));
     }
 }
