@@ -1,13 +1,8 @@
 //! The embedded engine: three tables in one redb file.
 
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::Path, sync::Arc};
 
-use parking_lot::Mutex;
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use weir_events::position::StoreFence;
 use weir_features::{EntityKey, FeatureRow};
 
@@ -20,20 +15,9 @@ const POSITIONS: TableDefinition<'_, u32, i64> = TableDefinition::new("positions
 /// Source partition -> fence.
 const FENCES: TableDefinition<'_, u32, u64> = TableDefinition::new("fences");
 
-/// Between two transactions that wait for the disk. What a crash takes back since the last of them is taken back with
-/// its position, and read from the log again; a wait for each batch would slow down every other write to this disk.
-const DURABLE_EVERY: Duration = Duration::from_millis(500);
-
-/// When rows were made durable last, and whether some have not been since.
-struct Durable {
-    at: Instant,
-    waits: bool,
-}
-
 #[derive(Clone)]
 pub(crate) struct Backend {
     database: Arc<Database>,
-    durable: Arc<Mutex<Durable>>,
 }
 
 impl Backend {
@@ -57,13 +41,7 @@ impl Backend {
         transaction
             .commit()
             .map_err(OnlineStoreError::engine(failed))?;
-        Ok(Self {
-            database,
-            durable: Arc::new(Mutex::new(Durable {
-                at: Instant::now(),
-                waits: false,
-            })),
-        })
+        Ok(Self { database })
     }
 
     pub(crate) fn put_many(
@@ -77,12 +55,9 @@ impl Backend {
             next_offset,
             fence,
         } = progress;
-        let mut transaction = self
+        let transaction = self
             .database
             .begin_write()
-            .map_err(OnlineStoreError::engine(failed))?;
-        transaction
-            .set_durability(self.durability())
             .map_err(OnlineStoreError::engine(failed))?;
         let mut written = 0;
         {
@@ -123,37 +98,6 @@ impl Backend {
             .commit()
             .map_err(OnlineStoreError::engine(failed))?;
         Ok(written)
-    }
-
-    /// How the transaction that has begun ends; one is under way at a time.
-    fn durability(&self) -> Durability {
-        let mut durable = self.durable.lock();
-        durable.waits = durable.at.elapsed() < DURABLE_EVERY;
-        if durable.waits {
-            return Durability::None;
-        }
-        durable.at = Instant::now();
-        Durability::Immediate
-    }
-
-    pub(crate) fn settle(&self) -> Result<(), OnlineStoreError> {
-        {
-            let durable = self.durable.lock();
-            if !durable.waits || durable.at.elapsed() < DURABLE_EVERY {
-                return Ok(());
-            }
-        }
-        let failed = "make its rows durable";
-        let mut transaction = self
-            .database
-            .begin_write()
-            .map_err(OnlineStoreError::engine(failed))?;
-        transaction
-            .set_durability(self.durability())
-            .map_err(OnlineStoreError::engine(failed))?;
-        transaction
-            .commit()
-            .map_err(OnlineStoreError::engine(failed))
     }
 
     pub(crate) fn position(&self, partition: u32) -> Result<Option<i64>, OnlineStoreError> {
@@ -255,64 +199,5 @@ impl Backend {
             taken.push(take(EntityKey::from(entity), value.value())?);
         }
         Ok(taken)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use weir_events::position::{TopicEpoch, Version};
-
-    use super::*;
-
-    fn row(next_offset: i64) -> FeatureRow {
-        FeatureRow {
-            view: "view".to_owned().into(),
-            entity: "entity".into(),
-            event_time_us: 0,
-            version: Version::new(TopicEpoch(1), next_offset, false),
-            features: Vec::new(),
-            synthetic: false,
-        }
-    }
-
-    /// What a crash of the machine would leave: the file as it is, with nobody who closes it.
-    fn left(folder: &Path, name: &str) -> (Option<i64>, Option<i64>) {
-        let copy = folder.join(name);
-        std::fs::copy(folder.join("online.redb"), &copy).unwrap();
-        let backend = Backend::open(&copy).unwrap();
-        let rows = backend.get_many("view", &["entity".into()]).unwrap();
-        let order = rows[0].as_ref().map(|row| row.version.next_offset());
-        (backend.position(0).unwrap(), order)
-    }
-
-    #[test]
-    fn a_crash_takes_rows_back_together_with_their_position() {
-        let folder = tempfile::tempdir().unwrap();
-        let folder = folder.path();
-        let backend = Backend::open(&folder.join("online.redb")).unwrap();
-        let fence = backend.raise_fence(0).unwrap();
-        let put = |next_offset| {
-            let progress = Progress {
-                partition: 0,
-                next_offset,
-                fence,
-            };
-            backend.put_many(&[row(next_offset)], progress).unwrap();
-        };
-        put(1);
-        assert_eq!(left(folder, "at-once"), (None, None));
-        let wait = || backend.durable.lock().at -= DURABLE_EVERY;
-        wait();
-        put(2);
-        put(3);
-        assert_eq!(left(folder, "later"), (Some(2), Some(2)));
-        backend.settle().unwrap();
-        assert_eq!(left(folder, "too-soon"), (Some(2), Some(2)));
-        wait();
-        backend.settle().unwrap();
-        assert_eq!(left(folder, "settled"), (Some(3), Some(3)));
-        put(4);
-        drop(backend);
-        assert_eq!(left(folder, "closed"), (Some(4), Some(4)));
     }
 }

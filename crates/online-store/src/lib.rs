@@ -104,18 +104,6 @@ impl OnlineStore {
         }
     }
 
-    /// Makes durable what was stored a while ago and is not; for a writer that has nothing to store.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn settle(&self) -> Result<(), OnlineStoreError> {
-        match &self.backend {
-            Backend::Embedded(file) => file.settle(),
-            // What a server keeps is its own matter.
-            Backend::Redis(_) => Ok(()),
-        }
-    }
-
     /// Offset of the first record of this partition that is not in the store; `None` = none is.
     ///
     /// # Errors

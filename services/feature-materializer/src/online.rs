@@ -81,12 +81,7 @@ impl OnlineWriter {
                     self.board.set("rows_in", partition, rows_in);
                     self.board.set("rows_out", partition, rows_out);
                 }
-                Next::Idle => {
-                    if self.insist(&assignment, OnlineStore::settle)?.is_none() {
-                        self.board.forget(FEATURE_ROWS.name, partition);
-                        return Ok(());
-                    }
-                }
+                Next::Idle => {}
                 Next::Revoked | Next::Lost => {
                     self.board.forget(FEATURE_ROWS.name, partition);
                     return Ok(());

@@ -11,7 +11,6 @@ use weir_routing::{
     Bogons,
     delegated::Delegated,
     knowledge::{ContentError, Kind},
-    lists,
 };
 
 use super::{Brought, KnowledgeError};
@@ -154,6 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use weir_lifecycle::causes;
+    use weir_routing::lists;
 
     use super::*;
 
