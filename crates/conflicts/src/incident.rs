@@ -316,6 +316,7 @@ impl Incident {
             reason::TRANSIT_OF_VICTIM,
             reason::WITHDRAWN_EVERYWHERE,
             reason::FLAPPING,
+            reason::INSIDE_WHAT_STAYS,
         ];
         let is_listed = is(reason::ANYCAST) || is(reason::DPS);
         if low.into_iter().any(is) || (is_listed && !is(reason::RPKI_INVALID)) {

@@ -193,6 +193,7 @@ impl Shard {
                 }
             }
         }
+        self.count_parts(&ground.control.short);
         if repeated > 0 && !update.from_rib {
             self.table.holdings.repeats(speaker.slot, repeated);
         }
@@ -206,6 +207,19 @@ impl Shard {
         }
         if let Some(path) = held {
             self.table.paths.release(path);
+        }
+    }
+
+    /// Of what the record took from origins, counts what lies inside of what they still hold.
+    fn count_parts(&mut self, short: &Table) {
+        for (origin, prefix) in self.table.holdings.of_record() {
+            let whole = self.table.held_around(&prefix, origin);
+            if whole
+                .or_else(|| short.held_around(&prefix, origin))
+                .is_some()
+            {
+                self.table.holdings.loses_a_part(origin);
+            }
         }
     }
 

@@ -95,6 +95,8 @@ pub struct Holding {
     pub gained: u32,
     /// The last route was withdrawn.
     pub withdrawn: u32,
+    /// Of these, so many lie inside of a prefix that the origin still held.
+    pub parts: u32,
     /// The last route had expired, or gave way to one of another origin.
     pub replaced: u32,
     /// Some of those that were withdrawn, in order of time.
@@ -121,6 +123,7 @@ impl Holding {
     pub(crate) fn add(&mut self, other: &Self) {
         self.gained += other.gained;
         self.withdrawn += other.withdrawn;
+        self.parts += other.parts;
         self.replaced += other.replaced;
         let room = EXAMPLES.saturating_sub(self.examples.len());
         self.examples.extend(other.examples.iter().take(room));

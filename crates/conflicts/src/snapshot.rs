@@ -25,7 +25,7 @@ use bytes::{Reader, Writer};
 /// say how bad their routes are by themselves, which was the same; before format 3 nothing is said of flaps, before
 /// format 4 nothing of routes that are for customers only, before format 5 nothing of how long a path has been known,
 /// before format 6 nothing of links, of what origins hold (that is told anew then), and of who lost a prefix.
-const FORMAT: u8 = 6;
+const FORMAT: u8 = 7;
 const CONTROL: u8 = b'c';
 const BLOCK: u8 = b'b';
 const LINKS: u8 = b'l';

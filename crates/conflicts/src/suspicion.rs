@@ -16,11 +16,12 @@ pub const FACTS: [(&str, i32); 4] = [
 
 /// Points of what excuses the suspect. The strongest counts, and only while every route has one: while the incident is
 /// milder than it would be with a route that has none.
-pub const EXCUSES: [(&str, i32); 15] = [
+pub const EXCUSES: [(&str, i32); 16] = [
     (reason::TRANSIT_OF_VICTIM, -30),
     (reason::VICTIM_ON_PATH, -30),
     (reason::ANYCAST, -30),
     (reason::FLAPPING, -30),
+    (reason::INSIDE_WHAT_STAYS, -30),
     (reason::DPS, -40),
     (reason::CUSTOMER_OF_VICTIM, -40),
     (reason::PROVIDER_OF_VICTIM, -40),

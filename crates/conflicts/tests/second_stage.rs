@@ -5,6 +5,7 @@
 mod story;
 mod world;
 
+use rstest::rstest;
 use story::{DAY, MINUTE, peer};
 use weir_conflicts::record::Control;
 use weir_routing::{Prefix, knowledge::Kind};
@@ -215,6 +216,66 @@ fn an_origin_that_loses_most_of_its_prefixes_is_one_outage_until_they_come_back(
         world.pass(SECOND),
         ["ended mass-withdrawal critical ended recovered"]
     );
+}
+
+#[rstest]
+#[case::in_its_block("10.64.0.0/16", "64500", PARTS)]
+#[case::over_many_blocks("10.0.0.0/8", "64500", PARTS)]
+#[case::of_somebody_else("10.64.0.0/16", "64510", WHOLES)]
+#[case::beside_them("10.65.0.0/16", "64500", WHOLES)]
+fn parts_of_what_stays_are_missed_less(
+    #[case] whole: &str,
+    #[case] origin: &str,
+    #[case] expected: &str,
+) {
+    let mut world = with_parts_of(whole, origin);
+    for part in &parts()[..7] {
+        world.withdraw(&[1, 2, 3, 4], part);
+    }
+    assert_eq!(world.pass(SECOND), [format!("opened {expected}")]);
+}
+
+const PARTS: &str = "mass-withdrawal low confirmed inside-what-stays";
+const WHOLES: &str = "mass-withdrawal critical confirmed";
+
+fn parts() -> Vec<String> {
+    (0..12).map(|n| format!("10.64.{n}.0/24")).collect()
+}
+
+fn with_parts_of(whole: &str, origin: &str) -> World {
+    let mut world = World::new();
+    world.rib(whole, origin);
+    for part in &parts() {
+        world.rib(part, "64500");
+    }
+    world.pass(MINUTE);
+    world
+}
+
+#[test]
+fn an_outage_of_parts_is_as_bad_as_any_when_the_whole_goes_too() {
+    let mut world = with_parts_of("10.64.0.0/16", "64500");
+    for part in &parts()[..7] {
+        world.withdraw(&[1, 2, 3, 4], part);
+    }
+    assert_eq!(world.pass(SECOND), [format!("opened {PARTS}")]);
+    assert!(world.last().suspicion() < 70);
+    world.withdraw(&[1, 2, 3, 4], "10.64.0.0/16");
+    assert_eq!(world.pass(SECOND), [format!("updated {WHOLES}")]);
+    world.withdraw(&[1, 2, 3, 4], &parts()[7]);
+    assert_eq!(world.pass(SECOND), [format!("updated {WHOLES}")]);
+}
+
+#[test]
+fn a_whole_that_goes_while_parts_come_back_makes_it_worse_all_the_same() {
+    let mut world = with_parts_of("10.64.0.0/16", "64500");
+    for part in &parts()[..7] {
+        world.withdraw(&[1, 2, 3, 4], part);
+    }
+    world.pass(SECOND);
+    world.withdraw(&[1, 2, 3, 4], "10.64.0.0/16");
+    world.announce(&[1, 2, 3], &parts()[0], "64500");
+    assert_eq!(world.pass(SECOND), [format!("updated {WHOLES}")]);
 }
 
 #[test]

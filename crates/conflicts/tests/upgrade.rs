@@ -20,6 +20,9 @@ const FORMAT_2: &str = include_str!("fixtures/snapshot-format-2.txt");
 const FORMAT_3: &str = include_str!("fixtures/snapshot-format-3.txt");
 const FORMAT_4: &str = include_str!("fixtures/snapshot-format-4.txt");
 const FORMAT_5: &str = include_str!("fixtures/snapshot-format-5.txt");
+const FORMAT_6: &str = include_str!("fixtures/snapshot-format-6.txt");
+/// Three have withdrawn a prefix, which is not told to the second stage yet.
+const FORMAT_6_LOSS: &str = include_str!("fixtures/snapshot-format-6-loss.txt");
 
 fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
@@ -81,6 +84,37 @@ fn a_snapshot_is_read_and_written_in_the_newest_format(#[case] snapshot: &str) {
     // It knows who stands beside whom, though not since when.
     let (known, all) = (restored.links(), whole.links());
     assert!(!known.is_empty() && known.keys().all(|link| all.contains_key(link)));
+}
+
+fn a_loss_that_was_not_told() -> Story {
+    let mut story = Story::new();
+    for n in 1..=3 {
+        story.rib(n, "10.64.0.0/20", &format!("{} 64500", 64_500 + n));
+    }
+    story.pass(MINUTE);
+    for n in 1..=3 {
+        story.withdraw(n, "10.64.0.0/20");
+    }
+    story
+}
+
+#[rstest]
+#[case::a_conflict(FORMAT_6, told_anew())]
+#[case::a_loss(FORMAT_6_LOSS, a_loss_that_was_not_told())]
+fn format_6_says_all_that_the_newest_does_of_these(#[case] snapshot: &str, #[case] story: Story) {
+    let of: Prefix = "10.64.0.0/20".parse().unwrap();
+    let (control, block) = snapshot.split_once("block\n").unwrap();
+    let control = control.strip_prefix("control\n").unwrap();
+    let mut restored = Detector::new(TopicEpoch(1), Thresholds::default(), story::bogons());
+    restored.restore_control(&bytes(control)).unwrap();
+    restored
+        .restore_block(of.block(), &bytes(block), 0)
+        .unwrap();
+    let mut whole = story.detector;
+    assert_eq!(
+        restored.block_snapshot(of.block()).encode(),
+        whole.block_snapshot(of.block()).encode()
+    );
 }
 
 #[test]

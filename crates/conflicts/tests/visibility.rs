@@ -166,6 +166,29 @@ fn without_a_baseline_it_is_recorded() {
     assert_eq!(story.pass(MINUTE), opened);
 }
 
+#[rstest]
+#[case::of_its_own_origin(13, 0, "low confirmed inside-what-stays")]
+#[case::that_is_lost_as_well(13, 7, "medium confirmed brief")]
+#[case::that_nobody_carries(0, 0, "medium confirmed brief")]
+fn inside_of_a_whole_that_stays_it_is_milder(
+    #[case] carry: u32,
+    #[case] lose_it: u32,
+    #[case] expected: &str,
+) {
+    let whole = "10.64.0.0/16";
+    let mut story = known(12);
+    for n in 1..=12.min(carry) {
+        story.rib(n, whole, &path(n));
+    }
+    story.pass(MINUTE);
+    for n in 1..=lose_it {
+        story.withdraw(n, whole);
+    }
+    lose(&mut story, 1..=7);
+    let told = story.pass(MINUTE);
+    assert_eq!(told[0], format!("opened visibility-loss {expected}"));
+}
+
 #[test]
 fn what_flaps_is_told_of_as_that() {
     let mut story = known(12);

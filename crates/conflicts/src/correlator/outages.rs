@@ -23,6 +23,8 @@ const EXAMPLES: usize = 64;
 pub(super) struct Loss {
     pub(super) second: i64,
     pub(super) net: i64,
+    /// Of what it lost, so many lay inside of nothing that it still held.
+    pub(super) wholes: u32,
     pub(super) examples: Vec<Prefix>,
 }
 
@@ -63,11 +65,13 @@ impl Account {
         let gone = told.withdrawn.saturating_add(told.replaced);
         self.held = self.held.saturating_add(told.gained).saturating_sub(gone);
         let net = i64::from(told.withdrawn) - i64::from(told.gained);
+        let wholes = told.withdrawn.saturating_sub(told.parts);
         if net > 0 || !self.lately.is_empty() {
             let examples = told.examples;
             self.lately.push_back(Loss {
                 second,
                 net,
+                wholes,
                 examples,
             });
         }
@@ -81,6 +85,11 @@ impl Account {
         }
         u32::try_from(lost.max(0)).unwrap_or(u32::MAX)
     }
+
+    /// True when all that it lost lately lay inside of what it still held.
+    fn lost_only_parts(&self) -> bool {
+        self.lately.iter().all(|loss| loss.wholes == 0)
+    }
 }
 
 impl Outages {
@@ -91,8 +100,9 @@ impl Outages {
         let held = account.held;
         let base = held.saturating_add(lost);
         if mass_withdrawal::is_outage(lost, base, t) {
+            let only_parts = account.lost_only_parts();
             self.open.entry(origin).or_insert_with(|| Outage {
-                incident: begin(origin, news),
+                incident: begin(origin, only_parts, news),
                 base,
                 examples: BTreeSet::new(),
             });
@@ -136,12 +146,13 @@ impl Outages {
         incident.last_seen_us = at;
         incident.changed_at_us = at;
         incident.synthetic |= news.synthetic;
+        let is_worse = !account.lost_only_parts() && mass_withdrawal::reaches_wholes(incident);
         if incident.first_seen_us != at {
             incident.change = Change::Updated;
         }
         if mass_withdrawal::is_recovered(lost, *base, t) {
             incident.end(EndReason::Recovered, at);
-        } else if incident.change == Change::Updated && lost <= before {
+        } else if incident.change == Change::Updated && lost <= before && !is_worse {
             return;
         }
         news.tell(incident.clone());
@@ -165,7 +176,7 @@ impl Outages {
     }
 }
 
-fn begin(origin: Asn, news: &News) -> Incident {
+fn begin(origin: Asn, only_parts: bool, news: &News) -> Incident {
     let kind = Kind::MassWithdrawal;
     let at = news.at_us();
     let mut incident = Incident::beginning((kind, rules::severity(kind)), None, "", origin, at);
@@ -174,5 +185,8 @@ fn begin(origin: Asn, news: &News) -> Incident {
     // Each prefix was carried by as many as confirm an incident, and is by none.
     incident.state = State::Confirmed;
     incident.confirmed_at_us = Some(at);
+    if only_parts {
+        mass_withdrawal::spares_wholes(&mut incident);
+    }
     incident
 }

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Version of the format, the first byte of every page.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const HEAD: u8 = b'h';
 const PAGE: u8 = b'p';
 
@@ -135,6 +135,7 @@ impl Correlator {
             to.list(&account.lately, |to, loss| {
                 to.signed(loss.second);
                 to.signed(loss.net);
+                to.unsigned(loss.wholes.into());
                 to.list(&loss.examples, |to, prefix| values::put_prefix(to, *prefix));
             });
         });
@@ -144,13 +145,22 @@ impl Correlator {
     fn restore_accounts(&mut self, number: u32, bytes: &[u8]) -> Read<()> {
         let mut from = Reader::new(bytes, FORMAT, PAGE, "page of the second stage")?;
         let links: Vec<_> = from.list(values::known)?;
+        let knows_wholes = from.format() >= 2;
         let accounts: Vec<_> = from.list(|from| {
             let origin = values::asn(from)?;
             let held = from.number("prefixes")?;
             let lately = from.list(|from| {
+                let (second, net) = (from.signed()?, from.signed()?);
+                // Format 1 took each for one.
+                let wholes = if knows_wholes {
+                    from.number("prefixes")?
+                } else {
+                    u32::try_from(net).unwrap_or_default()
+                };
                 Ok(Loss {
-                    second: from.signed()?,
-                    net: from.signed()?,
+                    second,
+                    net,
+                    wholes,
                     examples: from.list(values::prefix)?,
                 })
             })?;
@@ -294,4 +304,55 @@ fn voice(from: &mut Reader<'_>) -> Read<(Voice, Manner)> {
         odd: odd.into_iter().collect(),
     };
     Ok((voice, manner))
+}
+
+#[cfg(test)]
+mod tests {
+    use weir_events::position::TopicEpoch;
+    use weir_routing::{Asn, Prefix};
+
+    use super::*;
+    use crate::thresholds::Thresholds;
+
+    /// As format 1 was: without what of a loss was no part of anything.
+    fn of_format_1(origin: Asn) -> Vec<u8> {
+        let mut to = Writer::new(1, PAGE);
+        to.list(Vec::<u8>::new(), |_, _| {});
+        to.list([origin], |to, origin| {
+            values::put_asn(to, origin);
+            to.unsigned(12);
+            to.list([(50, 7), (51, -2)], |to, (second, net)| {
+                to.signed(second);
+                to.signed(net);
+                to.list(Vec::<Prefix>::new(), |to, prefix| {
+                    values::put_prefix(to, prefix)
+                });
+            });
+        });
+        to.done()
+    }
+
+    #[test]
+    fn of_a_page_of_format_1_every_loss_is_one_of_wholes() {
+        let mut correlator = Correlator::new(TopicEpoch(1), Thresholds::default());
+        let number = page(Asn(64_500));
+        let bytes = of_format_1(Asn(64_500));
+        correlator.restore_page(number + 1, &bytes).unwrap();
+        let account = &correlator.outages.accounts[&Asn(64_500)];
+        let lately = account
+            .lately
+            .iter()
+            .map(|loss| (loss.second, loss.net, loss.wholes));
+        assert_eq!(lately.collect::<Vec<_>>(), [(50, 7, 7), (51, -2, 0)]);
+        assert_eq!(account.held, 12);
+
+        let newest = correlator.page(number);
+        let mut again = Correlator::new(TopicEpoch(1), Thresholds::default());
+        again.restore_page(number + 1, &newest).unwrap();
+        assert_eq!(again.outages, {
+            let mut expected = correlator.outages;
+            expected.dirty.clear();
+            expected
+        });
+    }
 }

@@ -53,10 +53,12 @@ pub const CLOCK_OFF: &str = "clock-off";
 pub const WITHDRAWN_EVERYWHERE: &str = "withdrawn-everywhere";
 /// A confirmed `flap` of the prefix was open.
 pub const FLAPPING: &str = "flapping";
+/// What was lost is a part of what its origin still holds: traffic goes there by the whole.
+pub const INSIDE_WHAT_STAYS: &str = "inside-what-stays";
 /// It has not lasted for long so far.
 pub const BRIEF: &str = "brief";
 /// Every reason, for reading them back.
-pub const ALL: [&str; 27] = [
+pub const ALL: [&str; 28] = [
     NO_BASELINE,
     STABLE_ORIGIN_GONE,
     CUSTOMER,
@@ -83,5 +85,6 @@ pub const ALL: [&str; 27] = [
     CLOCK_OFF,
     WITHDRAWN_EVERYWHERE,
     FLAPPING,
+    INSIDE_WHAT_STAYS,
     BRIEF,
 ];

@@ -1,7 +1,10 @@
 //! Mass withdrawal: an origin loses most of its prefixes within minutes, each from every vantage point. It has lost its
 //! way to the world, or has taken itself away. Judged over counts: no route shows it.
 
-use crate::{incident::Severity, thresholds::Thresholds};
+use crate::{
+    incident::{Incident, Severity, insert_sorted, reason},
+    thresholds::Thresholds,
+};
 
 /// How bad it is.
 pub(super) const SEVERITY: Severity = Severity::Critical;
@@ -15,6 +18,22 @@ pub(crate) fn is_outage(lost: u32, base: u32, t: &Thresholds) -> bool {
 /// True when half of what it takes for one came back.
 pub(crate) fn is_recovered(lost: u32, base: u32, t: &Thresholds) -> bool {
     u64::from(lost) * 200 <= u64::from(base) * u64::from(t.outage_lost_percent)
+}
+
+/// All that is lost lies inside of what stays: somebody announces less finely than before.
+pub(crate) fn spares_wholes(incident: &mut Incident) {
+    insert_sorted(&mut incident.reasons, reason::INSIDE_WHAT_STAYS);
+    incident.severity = SEVERITY.min(incident.at_most());
+}
+
+/// It lost what nothing of its own covers, too. True when that is news.
+pub(crate) fn reaches_wholes(incident: &mut Incident) -> bool {
+    let before = incident.reasons.len();
+    let reasons = &mut incident.reasons;
+    reasons.retain(|why| *why != reason::INSIDE_WHAT_STAYS);
+    let is_news = reasons.len() != before;
+    incident.severity = SEVERITY.min(incident.at_most());
+    is_news
 }
 
 #[cfg(test)]

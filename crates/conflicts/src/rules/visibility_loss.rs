@@ -51,6 +51,8 @@ pub(crate) struct Standing {
     /// So few carry it from the origin that had it that they would confirm nothing: some always hear late, or never,
     /// that a prefix is withdrawn.
     pub(crate) is_withdrawn: bool,
+    /// A whole of it, of the same origin, is as visible as ever.
+    pub(crate) is_inside: bool,
 }
 
 /// What so few carry was lost by its origin, which is the victim too. What almost nobody carries was most likely
@@ -72,6 +74,7 @@ pub(crate) fn judge(
             Severity::Low,
             reason::WITHDRAWN_EVERYWHERE,
         ),
+        (standing.is_inside, Severity::Low, reason::INSIDE_WHAT_STAYS),
         (standing.flaps, Severity::Low, reason::FLAPPING),
         (!standing.is_stable, Severity::Info, reason::NO_BASELINE),
     ];
@@ -95,6 +98,7 @@ mod tests {
         is_stable: true,
         flaps: false,
         is_withdrawn: false,
+        is_inside: false,
     };
 
     fn severity(counts: (u32, u32, u32), standing: Standing) -> Option<Severity> {
@@ -125,6 +129,7 @@ mod tests {
 
     #[rstest]
     #[case::that_almost_nobody_carries(Standing { is_withdrawn: true, ..CALM }, Severity::Low)]
+    #[case::inside_of_one_that_stays(Standing { is_inside: true, ..CALM }, Severity::Low)]
     #[case::that_flaps(Standing { flaps: true, ..CALM }, Severity::Low)]
     #[case::that_is_new(Standing { is_stable: false, ..CALM }, Severity::Info)]
     #[case::that_is_new_and_flaps(Standing { is_stable: false, flaps: true, ..CALM }, Severity::Info)]

@@ -73,7 +73,18 @@ impl Shard {
             is_stable: history.any(|seen| seen.is_stable(now, t)),
             flaps: flaps.any(|flap| flap.state == State::Confirmed),
             is_withdrawn: self.is_withdrawn(&prefix, origin, ground),
+            is_inside: self.is_inside(&prefix, origin, ground),
         }
+    }
+
+    /// Another prefix of the origin covers it, in this block, and enough carry that.
+    fn is_inside(&self, prefix: &Prefix, origin: Asn, ground: Ground<'_>) -> bool {
+        let whole = self.table.held_around(prefix, origin);
+        whole.is_some_and(|whole| {
+            !self
+                .visibility(&whole, ground)
+                .is_too_low(ground.measure.thresholds)
+        })
     }
 
     /// Of all vantage points, those too that tell of little, fewer ASNs than confirm anything carry it from this origin.

@@ -351,7 +351,8 @@ pub(crate) fn heard(from: &mut Reader<'_>) -> Read<(Slot, Hearing)> {
 pub(crate) fn put_holdings(to: &mut Writer, holdings: &Holdings) {
     to.list(&holdings.of, |to, (origin, holding)| {
         put_asn(to, *origin);
-        for number in [holding.gained, holding.withdrawn, holding.replaced] {
+        let (gone, parts) = (holding.withdrawn, holding.parts);
+        for number in [holding.gained, gone, parts, holding.replaced] {
             to.unsigned(number.into());
         }
         to.list(&holding.examples, |to, example| put_prefix(to, *example));
@@ -362,28 +363,28 @@ pub(crate) fn put_holdings(to: &mut Writer, holdings: &Holdings) {
     });
 }
 
-/// Format 5 and older hold none.
+/// Format 5 and older hold none; format 6 knows of no parts.
 pub(crate) fn holdings(from: &mut Reader<'_>) -> Read<Holdings> {
     if from.format() < 6 {
         return Ok(Holdings::default());
     }
+    let knows_parts = from.format() >= 7;
     let of = from.list(|from| {
         let origin = asn(from)?;
         let mut number = || from.number("prefixes");
-        let (gained, withdrawn, replaced) = (number()?, number()?, number()?);
+        let (gained, withdrawn) = (number()?, number()?);
+        let parts = if knows_parts { number()? } else { 0 };
         let holding = Holding {
             gained,
             withdrawn,
-            replaced,
+            parts,
+            replaced: number()?,
             examples: from.list(prefix)?,
         };
         Ok((origin, holding))
     })?;
     let repeated = from.list(|from| Ok((Slot(from.number("slot")?), from.number("prefixes")?)))?;
-    Ok(Holdings {
-        of: of.into_iter().collect(),
-        repeated: repeated.into_iter().collect(),
-    })
+    Ok(Holdings::of_second(of, repeated))
 }
 
 pub(crate) fn put_table(to: &mut Writer, table: &Table) {

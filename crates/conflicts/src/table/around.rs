@@ -43,6 +43,18 @@ impl Table {
             })
     }
 
+    /// The nearest less specific that this network holds.
+    pub(crate) fn held_around(&self, prefix: &Prefix, origin: Asn) -> Option<Prefix> {
+        let shorter = (SHORTEST_COVERING..prefix.length()).rev();
+        let wholes = shorter.filter(|length| self.lengths & bit(*length) != 0);
+        let is_held = |whole: &Prefix| {
+            let entry = self.entries.get(whole);
+            let mut known = entry.into_iter().flat_map(|entry| &entry.history.0);
+            known.any(|seen| seen.held && seen.origin.suspect() == origin)
+        };
+        wholes.map(|length| prefix.truncated(length)).find(is_held)
+    }
+
     /// What others than `origin` hold inside of `whole`; `None` when nobody does, or it holds a part itself.
     pub(crate) fn within(
         &self,

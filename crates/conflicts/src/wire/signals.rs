@@ -72,6 +72,7 @@ fn told(what: &Told) -> v1::Told {
             origin_asn: origin.0,
             gained: holding.gained,
             withdrawn: holding.withdrawn,
+            parts: holding.parts,
             replaced: holding.replaced,
             examples: holding.examples.iter().map(|p| (*p).into()).collect(),
         }),
@@ -161,6 +162,7 @@ fn told_back(from: v1::Told) -> Result<Told, WireError> {
             let told = Holding {
                 gained: holding.gained,
                 withdrawn: holding.withdrawn,
+                parts: holding.parts,
                 replaced: holding.replaced,
                 examples: examples.collect::<Result<_, _>>()?,
             };

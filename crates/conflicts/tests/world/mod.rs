@@ -111,12 +111,16 @@ impl World {
             None => update.withdrawn = vec![prefix.into()],
         }
         self.seq += 1;
-        let routes = Routes {
-            peer: peer(n),
-            update,
-            context: false,
-        };
-        self.send(prefix.block().partition(), Body::Routes(routes));
+        let home = prefix.block().partition();
+        let hears = |partition: &u32| *partition == home || prefix.spans_blocks();
+        for partition in (0..BGP_UPDATES.partitions).filter(hears) {
+            let routes = Routes {
+                peer: peer(n),
+                update: update.clone(),
+                context: partition != home,
+            };
+            self.send(partition, Body::Routes(routes));
+        }
     }
 
     /// Peers 1 to 4 have it behind this tail.

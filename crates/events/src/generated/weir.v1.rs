@@ -975,6 +975,9 @@ pub struct Holding {
     /// Some of those that were withdrawn.
     #[prost(message, repeated, tag = "5")]
     pub examples: ::prost::alloc::vec::Vec<Prefix>,
+    /// Of those that were withdrawn, so many lie inside of a prefix that the origin still held.
+    #[prost(uint32, tag = "6")]
+    pub parts: u32,
 }
 /// What one vantage point said in an interval.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -162,6 +162,9 @@ pub(crate) fn reason(name: &str) -> String {
         "clock-off" => "Its times are far from those of the others.".into(),
         "brief" => "It has not lasted for long so far.".into(),
         "flapping" => "Its routes come and go again and again.".into(),
+        "inside-what-stays" => {
+            "What was lost lies inside of what its network still announces.".into()
+        }
         "withdrawn-everywhere" => {
             "Almost nobody carries it any more: its own network most likely withdrew it.".into()
         }
