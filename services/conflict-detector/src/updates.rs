@@ -36,6 +36,9 @@ pub const GROUP: &str = "weir-update-writer";
 /// Records of one batch, and how long to wait for the first.
 const MAX_BATCH: usize = 1_000;
 const WAIT: Duration = Duration::from_millis(100);
+/// Rows that the store is asked about and given at once, but for the last batch; fewer after so long.
+const ENOUGH: usize = 1_000;
+const GATHER: Duration = Duration::from_millis(250);
 /// Rows of one partition that may wait in memory; above this nothing is read.
 const MAX_WAITING: usize = 20_000;
 
@@ -154,11 +157,30 @@ pub(crate) fn start(
     Subscriber::start_sink(log, GROUP, topic, RecordError::is_overtaken, task)
 }
 
-/// A batch that waits for the incidents that it may have caused.
+/// Batches that wait together for the incidents that they may have caused: each look into the store and each
+/// transaction costs as much for one row as for many.
 struct Waiting {
-    since: Instant,
+    first: Instant,
+    last: Instant,
     next_offset: i64,
     rows: Vec<UpdateRow>,
+}
+
+impl Waiting {
+    /// One more batch may join.
+    fn has_room(&self, now: Instant) -> bool {
+        self.rows.len() < ENOUGH && now < self.first + GATHER
+    }
+
+    /// When nobody joins any more, and the last has waited for long enough.
+    fn due(&self, delay: Duration) -> Instant {
+        let full = if self.rows.len() < ENOUGH {
+            self.first + GATHER
+        } else {
+            self.last
+        };
+        full.max(self.last + delay)
+    }
 }
 
 /// One partition.
@@ -229,9 +251,9 @@ impl Task<'_> {
     /// How long until the oldest batch may be judged; zero = now.
     fn patience(&self) -> Duration {
         self.waiting.front().map_or(WAIT, |oldest| {
-            self.choice
-                .delay
-                .saturating_sub(oldest.since.elapsed())
+            oldest
+                .due(self.choice.delay)
+                .saturating_duration_since(Instant::now())
                 .min(WAIT)
         })
     }
@@ -243,11 +265,20 @@ impl Task<'_> {
             .filter(|row| self.choice.evidence || self.choice.is_chosen(row))
             .collect();
         self.rows += rows.len();
-        self.waiting.push_back(Waiting {
-            since: Instant::now(),
-            next_offset: batch.next_offset(),
-            rows,
-        });
+        let (now, next_offset) = (Instant::now(), batch.next_offset());
+        match self.waiting.back_mut().filter(|last| last.has_room(now)) {
+            Some(last) => {
+                last.last = now;
+                last.next_offset = next_offset;
+                last.rows.extend(rows);
+            }
+            None => self.waiting.push_back(Waiting {
+                first: now,
+                last: now,
+                next_offset,
+                rows,
+            }),
+        }
     }
 
     /// Of rows that have waited: what is kept. `None` = the partition was taken away.

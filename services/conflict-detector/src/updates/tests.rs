@@ -125,17 +125,20 @@ fn what_is_watched_or_evidence_is_kept_and_nothing_else() {
     assert_eq!(kept, expected);
 }
 
-#[test]
-fn a_row_says_what_the_record_says() {
-    let payload = update(0, &["10.0.0.0/8"], &["10.0.0.0/9"]).encode_to_vec();
+fn rows_of(update: &v1::BgpUpdate) -> Vec<UpdateRow> {
     let record = weir_eventlog::Record {
         offset: 7,
         timestamp_ms: 0,
         key: Vec::new(),
-        payload,
+        payload: update.encode_to_vec(),
         trace: Vec::new(),
     };
-    let rows = rows(&record.borrow());
+    rows(&record.borrow())
+}
+
+#[test]
+fn a_row_says_what_the_record_says() {
+    let rows = rows_of(&update(0, &["10.0.0.0/8"], &["10.0.0.0/9"]));
     let [announced, withdrawn] = rows.as_slice() else {
         unreachable!("{rows:?}");
     };
@@ -147,4 +150,30 @@ fn a_row_says_what_the_record_says() {
         (withdrawn.as_path.as_str(), withdrawn.origin_asn),
         ("", None)
     );
+}
+
+#[test]
+fn batches_that_come_together_wait_together_each_for_its_whole_time() {
+    let begun = Instant::now();
+    let ms = Duration::from_millis;
+    let row = rows_of(&update(0, &["10.2.0.0/16"], &[])).remove(0);
+    // Rows, when the last batch came, the delay; when that is due.
+    for (rows, last, delay, due) in [
+        (1, 0, 0, 250),
+        (1, 200, 0, 250),
+        (1, 0, 2_000, 2_000),
+        (1, 200, 2_000, 2_200),
+        (ENOUGH, 10, 0, 10),
+        (ENOUGH, 10, 2_000, 2_010),
+    ] {
+        let waiting = Waiting {
+            first: begun,
+            last: begun + ms(last),
+            next_offset: 1,
+            rows: vec![row.clone(); rows],
+        };
+        assert_eq!(waiting.due(ms(delay)), begun + ms(due));
+        assert_eq!(waiting.has_room(begun + ms(249)), rows < ENOUGH);
+        assert!(!waiting.has_room(begun + ms(250)), "the first would wait");
+    }
 }
