@@ -23,6 +23,7 @@ use crate::{
 #[derive(Clone)]
 pub struct EventLog {
     inner: Arc<Inner>,
+    unhurried: bool,
 }
 
 struct Inner {
@@ -94,7 +95,23 @@ impl EventLog {
                 new_protocol: Mutex::default(),
                 status: Mutex::default(),
             }),
+            unhurried: false,
         }
+    }
+
+    /// The same log, for groups that need no record at once: brokers answer them when there is much to read, or a tenth
+    /// of a second has passed. An answer for each record, to every group that reads it, is what a broker would mostly do
+    /// otherwise, and who is in a hurry waits behind the others.
+    #[must_use]
+    pub fn unhurried(&self) -> Self {
+        Self {
+            unhurried: true,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn is_unhurried(&self) -> bool {
+        self.unhurried
     }
 
     /// Asks the schema registry of `config` for the frames of our topics, if it names one; every

@@ -108,7 +108,10 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, StartError> {
     let keeps = config.updates.choice(parts.records.store().is_server())?;
     let outlet = Outlet::new("update-writer", parts.health.register("update-writer"));
     let updates = keeps
-        .map(|choice| updates::start(&parts.log, parts.records.clone(), choice, outlet))
+        .map(|choice| {
+            let log = parts.log.unhurried();
+            updates::start(&log, parts.records.clone(), choice, outlet)
+        })
         .transpose()?;
     let outlet = Outlet::new("record-store", parts.health.register("record-store"));
     let writer = store::start(&parts.log, parts.records, plain.clone(), outlet)?;

@@ -113,7 +113,7 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
         .map(|board| board.report(log))
         .collect::<Result<_, _>>()?;
     let subscribers = vec![
-        Subscriber::start(log, GROUP, BGP_MESSAGES, move |assignment| {
+        Subscriber::start(&log.unhurried(), GROUP, BGP_MESSAGES, move |assignment| {
             materializer.run(assignment)
         })?,
         Subscriber::start_sink(
@@ -124,7 +124,7 @@ pub fn start(config: &Config, log: &EventLog, place: Place) -> Result<Running, S
             move |assignment| online.run(assignment),
         )?,
         Subscriber::start_sink(
-            log,
+            &log.unhurried(),
             HISTORY_GROUP,
             FEATURE_ROWS,
             |error: &LedgerError| matches!(error, LedgerError::Fenced { .. }),

@@ -81,6 +81,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, LogError> {
         };
         let is_overtaken = MetricStoreError::is_overtaken;
         let task = move |assignment| writer.run(assignment);
+        let log = log.unhurried();
         Subscriber::start_sink(&log, WRITER_GROUP, WINDOW_RESULTS, is_overtaken, task)?
     };
     let peers = tasks::<PerPeer>(&log, PEER_GROUP, outlets(&boards[0]))?;
@@ -98,7 +99,7 @@ pub fn start(config: &Config, parts: Parts) -> Result<Running, LogError> {
 }
 
 fn tasks<S: Stage>(log: &EventLog, group: &str, outlets: Outlets) -> Result<Subscriber, LogError> {
-    Subscriber::start(log, group, S::TOPIC, move |assignment| {
+    Subscriber::start(&log.unhurried(), group, S::TOPIC, move |assignment| {
         task::run::<S>(assignment, &outlets)
     })
 }

@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::wire::Reader;
 
@@ -20,13 +21,27 @@ const REWRITE_FROM: u64 = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Journal {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     length: u64,
     /// Length after the last rewrite.
     compact: u64,
-    dirty: bool,
+    /// How much of it has been synced.
+    durable: u64,
     /// Why an fsync failed: what was written may be lost, and a second fsync would not tell.
     broken: Option<String>,
+}
+
+/// What one fsync has to cover; it runs outside of the lock of the journal.
+#[derive(Debug)]
+pub(crate) struct Unsynced {
+    file: Arc<File>,
+    length: u64,
+}
+
+impl Unsynced {
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
 }
 
 impl Journal {
@@ -68,11 +83,11 @@ impl Journal {
         }
         Ok(Self {
             path: path.to_owned(),
-            file,
+            file: Arc::new(file),
             length: length as u64,
             compact: length as u64,
             // What an earlier run wrote is not taken for durable.
-            dirty: true,
+            durable: 0,
             broken: None,
         })
     }
@@ -86,7 +101,6 @@ impl Journal {
             return Err(error);
         }
         self.length += bytes.len() as u64;
-        self.dirty = true;
         Ok(())
     }
 
@@ -120,23 +134,41 @@ impl Journal {
         file.write_all_at(&bytes, MAGIC.len() as u64)?;
         file.sync_data()?;
         std::fs::rename(beside, &self.path)?;
-        self.file = file;
+        self.file = Arc::new(file);
         self.length = (MAGIC.len() + bytes.len()) as u64;
         self.compact = self.length;
-        self.dirty = false;
+        self.durable = self.length;
         sync_folder(&self.path)
     }
 
     /// Makes what was appended durable. After a failure nothing more is taken and every sync errs,
     /// until the journal is opened again and what is really there has been read.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
+        let Some(unsynced) = self.unsynced()? else {
+            return Ok(());
+        };
+        let result = unsynced.sync();
+        self.synced(&unsynced, result)
+    }
+
+    /// What is not durable yet.
+    pub(crate) fn unsynced(&self) -> io::Result<Option<Unsynced>> {
         self.check()?;
-        if self.dirty {
-            if let Err(error) = self.file.sync_data() {
+        Ok((self.durable < self.length).then(|| Unsynced {
+            file: Arc::clone(&self.file),
+            length: self.length,
+        }))
+    }
+
+    /// How the sync of what [`Journal::unsynced`] gave went. If the journal was written anew meanwhile, it is durable
+    /// anyhow.
+    pub(crate) fn synced(&mut self, what: &Unsynced, result: io::Result<()>) -> io::Result<()> {
+        if Arc::ptr_eq(&self.file, &what.file) {
+            if let Err(error) = result {
                 tracing::error!(file = %self.path.display(), %error, "an fsync failed: the journal takes nothing more");
                 self.broken = Some(error.to_string());
             } else {
-                self.dirty = false;
+                self.durable = self.durable.max(what.length);
             }
         }
         self.check()
@@ -195,7 +227,10 @@ mod tests {
         let mut journal = Journal::open(&path, |_| {}).unwrap();
         journal.append(&[b"one".to_vec()]).unwrap();
         // Nobody can fsync this one: EINVAL.
-        let sound = std::mem::replace(&mut journal.file, File::open("/dev/null").unwrap());
+        let sound = std::mem::replace(
+            &mut journal.file,
+            Arc::new(File::open("/dev/null").unwrap()),
+        );
         journal.sync().unwrap_err();
         journal.file = sound;
         journal.sync().unwrap_err();
@@ -206,5 +241,27 @@ mod tests {
         let mut journal = Journal::open(&path, |entry| entries.push(entry.to_vec())).unwrap();
         assert_eq!(entries, [b"one"]);
         journal.sync().unwrap();
+    }
+
+    #[test]
+    fn an_fsync_covers_what_was_appended_before_it_and_nothing_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.journal");
+        let mut journal = Journal::open(&path, |_| {}).unwrap();
+        journal.sync().unwrap();
+        assert!(journal.unsynced().unwrap().is_none());
+        journal.append(&[b"one".to_vec()]).unwrap();
+        let one = journal.unsynced().unwrap().unwrap();
+        journal.append(&[b"two".to_vec()]).unwrap();
+        journal.synced(&one, one.sync()).unwrap();
+        assert!(journal.unsynced().unwrap().is_some());
+
+        let two = journal.unsynced().unwrap().unwrap();
+        journal.rewrite(&[b"both".to_vec()]).unwrap();
+        // Of a file that is no more, a failure says nothing.
+        journal
+            .synced(&two, Err(io::ErrorKind::Other.into()))
+            .unwrap();
+        assert!(journal.unsynced().unwrap().is_none());
     }
 }

@@ -203,6 +203,22 @@ impl Log {
         Ok(())
     }
 
+    /// Bytes from the batch of `offset` to the end; `None` where only the files know, which is farther back than
+    /// anybody who reads is while waiting for more.
+    pub(crate) fn unread(&self, offset: i64) -> Option<u64> {
+        if offset >= self.end() {
+            return Some(0);
+        }
+        Some(self.active.size - self.recent_position(offset)?)
+    }
+
+    /// Where the batch of `offset` is in the active segment, if it is among its last.
+    fn recent_position(&self, offset: i64) -> Option<u64> {
+        let at = self.recent.partition_point(|(base, _)| *base <= offset);
+        let (_, position) = self.recent.get(at.checked_sub(1)?)?;
+        Some(*position)
+    }
+
     /// Where to read from `offset`; `None` at the end of the log. The caller has checked the range.
     pub(crate) fn slice(&self, offset: i64) -> io::Result<Option<Slice>> {
         if offset >= self.end() {
@@ -216,13 +232,7 @@ impl Log {
                 .partition_point(|segment| segment.next <= offset);
             self.closed.get(at).unwrap_or(&self.active)
         };
-        let near = (offset >= self.active.base)
-            .then(|| {
-                let at = self.recent.partition_point(|(base, _)| *base <= offset);
-                self.recent.get(at.checked_sub(1)?)
-            })
-            .flatten()
-            .map(|(_, position)| *position);
+        let near = self.recent_position(offset);
         let found = segment.find_offset(offset, near)?;
         Ok(found.map(|(position, first)| Slice {
             file: Arc::clone(&segment.file),

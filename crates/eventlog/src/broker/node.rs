@@ -3,7 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
 
 use super::BrokerConfig;
 use super::groups::Groups;
@@ -23,6 +26,31 @@ pub(crate) struct Node {
     pub(crate) catalogue: Catalogue,
     pub(crate) offsets: Offsets,
     pub(crate) groups: Groups,
+    rounds: Rounds,
+}
+
+/// Work that is done together by who wants it at the same time: whoever waited for another's round is served by one that
+/// begins after that, whoever of those who wait does it.
+#[derive(Debug, Default)]
+struct Rounds {
+    begun: AtomicU64,
+    /// The last that went well.
+    ended: Mutex<u64>,
+}
+
+impl Rounds {
+    /// Ends when `work` was done, from its beginning, after the call.
+    fn together(&self, work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let seen = self.begun.load(Ordering::SeqCst);
+        let mut ended = self.ended.lock();
+        if *ended > seen {
+            return Ok(());
+        }
+        let round = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        work()?;
+        *ended = round;
+        Ok(())
+    }
 }
 
 impl Node {
@@ -35,13 +63,16 @@ impl Node {
             catalogue,
             offsets,
             groups: Groups::default(),
+            rounds: Rounds::default(),
         })
     }
 
     /// Writes everything through to the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        let logs = self.catalogue.sync();
-        self.offsets.sync().and(logs)
+        self.rounds.together(|| {
+            let logs = self.catalogue.sync();
+            self.offsets.sync().and(logs)
+        })
     }
 
     /// Applies retention: by time per topic, then by size over all, never beyond what a registered
@@ -130,4 +161,51 @@ pub(crate) fn now_ms() -> i64 {
     since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_round_is_served_by_one_that_began_after_it_asked() {
+        let (rounds, written, covered) = (Rounds::default(), AtomicU64::new(0), AtomicU64::new(0));
+        let done = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let mine = written.fetch_add(1, Ordering::SeqCst) + 1;
+                        let work = || {
+                            let all = written.load(Ordering::SeqCst);
+                            std::thread::yield_now();
+                            covered.fetch_max(all, Ordering::SeqCst);
+                            done.fetch_add(1, Ordering::SeqCst);
+                            Ok(())
+                        };
+                        rounds.together(work).unwrap();
+                        assert!(covered.load(Ordering::SeqCst) >= mine);
+                    }
+                });
+            }
+        });
+        let (asked, done) = (written.into_inner(), done.into_inner());
+        assert!(done < asked, "{done} rounds for {asked}: nobody shared one");
+    }
+
+    #[test]
+    fn a_round_that_failed_serves_nobody() {
+        let rounds = Rounds::default();
+        rounds
+            .together(|| Err(io::ErrorKind::StorageFull.into()))
+            .unwrap_err();
+        let mut done = false;
+        rounds
+            .together(|| {
+                done = true;
+                Ok(())
+            })
+            .unwrap();
+        assert!(done);
+    }
 }

@@ -119,8 +119,13 @@ impl Offsets {
             .min()
     }
 
+    /// Nobody who commits or asks waits for the disk meanwhile.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.state.lock().1.sync()
+        let Some(unsynced) = self.state.lock().1.unsynced()? else {
+            return Ok(());
+        };
+        let result = unsynced.sync();
+        self.state.lock().1.synced(&unsynced, result)
     }
 }
 

@@ -24,8 +24,7 @@ use weir_events::topics::Topic;
 
 use super::{REQUEST, Voice, commits::Commits, failed, reader_config, refused, signed, trouble_of};
 use crate::{
-    EventLog, LogConfig, LogError, RecordRef, Trouble, batch::TRACEPARENT, error::advised,
-    schema::unframe,
+    EventLog, LogError, RecordRef, Trouble, batch::TRACEPARENT, error::advised, schema::unframe,
 };
 
 /// Stands beside each position that we commit: what lacks it was committed by something else.
@@ -33,6 +32,9 @@ pub(crate) const OUR_MARK: &str = "weir";
 /// Session and heartbeats of our classic groups where nothing is set.
 const SESSION_MS: u32 = 10_000;
 const HEARTBEAT_MS: u32 = 500;
+/// What a group that is in no hurry waits for, and for how long.
+const UNHURRIED_BYTES: u32 = 65_536;
+const UNHURRIED_MS: &str = "100";
 /// How often a group is asked whether it has settled.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -142,7 +144,7 @@ impl Member {
             commits: Commits::default(),
             closing: AtomicBool::new(false),
         };
-        let consumer: BaseConsumer<GroupContext> = group_config(log.config(), group, membership)
+        let consumer: BaseConsumer<GroupContext> = group_config(log, group, membership)
             .create_with_context(context)
             .map_err(|error| refused(&error))?;
         consumer
@@ -353,8 +355,15 @@ fn is_between_generations(error: &KafkaError) -> bool {
     )
 }
 
-fn group_config(config: &LogConfig, group: &str, membership: &Membership) -> ClientConfig {
+fn group_config(log: &EventLog, group: &str, membership: &Membership) -> ClientConfig {
+    let config = log.config();
     let mut client = reader_config(config, group);
+    if log.is_unhurried() {
+        let enough = config.fetch_min_bytes.max(UNHURRIED_BYTES);
+        client
+            .set("fetch.min.bytes", enough.to_string())
+            .set("fetch.wait.max.ms", UNHURRIED_MS);
+    }
     client.set(
         "max.poll.interval.ms",
         config.max_poll_interval_ms.to_string(),

@@ -65,7 +65,6 @@ pub(crate) async fn fetch(
         Ok((name, parts))
     })?;
     out.i32(0);
-    let start = out.len();
     if session != 0 {
         out.i16(code::FETCH_SESSION_ID_NOT_FOUND).i32(0).count(0);
         return Ok(());
@@ -74,6 +73,24 @@ pub(crate) async fn fetch(
     let wait = Duration::from_millis(wait).min(LONGEST_WAIT);
     let deadline = Instant::now() + wait;
     let parts = || topics.iter().flat_map(|(_, parts)| parts);
+    await_bytes(min_bytes, deadline, parts).await;
+    if version >= 7 {
+        out.i16(code::NONE).i32(0);
+    }
+    let mut read = Read { budget, bytes: 0 };
+    out.array(&topics, |out, (name, parts)| {
+        out.text(name);
+        out.array(parts, |out, part| read_part(version, part, &mut read, out));
+    });
+    Ok(())
+}
+
+/// Ends when `parts` have `min_bytes` to read between them, or an error to tell, or at the deadline.
+async fn await_bytes<'a, Parts>(min_bytes: usize, deadline: Instant, parts: impl Fn() -> Parts)
+where
+    Parts: Iterator<Item = &'a Part>,
+{
+    let enough = u64::try_from(min_bytes).unwrap_or(u64::MAX);
     let partitions = || parts().filter_map(|part| part.partition.as_ref());
     let waiter = Arc::new(Notify::new());
     loop {
@@ -81,38 +98,32 @@ pub(crate) async fn fetch(
         for partition in partitions() {
             partition.wait(&waiter);
         }
-        out.truncate(start);
-        if version >= 7 {
-            out.i16(code::NONE).i32(0);
-        }
-        let mut read = Read {
-            budget,
-            bytes: 0,
-            urgent: false,
-        };
-        out.array(&topics, |out, (name, parts)| {
-            out.text(name);
-            out.array(parts, |out, part| read_part(version, part, &mut read, out));
-        });
-        let enough = read.urgent || read.bytes >= min_bytes;
-        let late = enough
+        let unread = parts().map(Part::unread).sum::<Option<u64>>();
+        let done = unread.is_none_or(|bytes| bytes >= enough)
             || tokio::time::timeout_at(deadline, waiter.notified())
                 .await
                 .is_err();
         for partition in partitions() {
             partition.forget(&waiter);
         }
-        if late {
-            return Ok(());
+        if done {
+            return;
         }
+    }
+}
+
+impl Part {
+    /// Bytes to read; `None` if there are many, or an error to tell.
+    fn unread(&self) -> Option<u64> {
+        let log = self.partition.as_ref()?.log.lock();
+        let inside = (log.start()..=log.end()).contains(&self.offset);
+        inside.then(|| log.unread(self.offset))?
     }
 }
 
 struct Read {
     budget: usize,
     bytes: usize,
-    /// An error is told at once.
-    urgent: bool,
 }
 
 fn read_part(version: i16, part: &Part, read: &mut Read, out: &mut Writer) {
@@ -129,7 +140,6 @@ fn read_part(version: i16, part: &Part, read: &mut Read, out: &mut Writer) {
         }
     };
     let Some(partition) = &part.partition else {
-        read.urgent = true;
         head(out, code::UNKNOWN_TOPIC_OR_PARTITION, -1, -1);
         out.i32(0);
         return;
@@ -142,14 +152,12 @@ fn read_part(version: i16, part: &Part, read: &mut Read, out: &mut Writer) {
     };
     let slice = match slice {
         None => {
-            read.urgent = true;
             head(out, code::OFFSET_OUT_OF_RANGE, end, start);
             out.i32(0);
             return;
         }
         Some(Err(error)) => {
             tracing::error!(partition = part.index, %error, "cannot read the log");
-            read.urgent = true;
             head(out, code::KAFKA_STORAGE_ERROR, end, start);
             out.i32(0);
             return;
