@@ -274,6 +274,15 @@ impl Incident {
         self.changed_at_us = at;
     }
 
+    /// What had ended has begun again, at an event time.
+    pub(crate) fn reopen(&mut self, at: i64) {
+        self.state = State::Suspected;
+        self.suspected_at_us = at;
+        self.ended_at_us = None;
+        self.end_reason = None;
+        self.reopened += 1;
+    }
+
     /// What it consists of, in any order.
     pub(crate) fn consists_of(&mut self, mut members: Vec<Member>, count: usize) {
         members.sort_unstable();

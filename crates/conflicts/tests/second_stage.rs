@@ -278,6 +278,34 @@ fn a_whole_that_goes_while_parts_come_back_makes_it_worse_all_the_same() {
     assert_eq!(world.pass(SECOND), [format!("updated {WHOLES}")]);
 }
 
+#[rstest]
+#[case::within_ten_minutes(9 * MINUTE, "reopened")]
+#[case::later(11 * MINUTE, "opened")]
+fn an_outage_that_comes_again_soon_is_the_same(#[case] calm: i64, #[case] expected: &str) {
+    let mut world = with_parts_of("10.112.0.0/20", "64510");
+    for part in &parts()[..7] {
+        world.withdraw(&[1, 2, 3, 4], part);
+    }
+    assert_eq!(world.pass(SECOND), [format!("opened {WHOLES}")]);
+    let first = world.last().clone();
+    for part in &parts()[..7] {
+        world.announce(&[1, 2, 3, 4], part, "64500");
+    }
+    assert_eq!(world.pass(SECOND).len(), 1);
+    world.pass(calm);
+    for part in &parts()[..8] {
+        world.withdraw(&[1, 2, 3, 4], part);
+    }
+    assert_eq!(world.pass(SECOND), [format!("{expected} {WHOLES}")]);
+    let again = world.last().clone();
+    assert_eq!(again.id == first.id, expected == "reopened");
+    assert_eq!(again.reopened, u32::from(expected == "reopened"));
+    assert_eq!((again.ended_at_us, again.member_count), (None, 8));
+    assert!(again.suspected_at_us > first.suspected_at_us);
+    world.withdraw(&[1, 2, 3, 4], &parts()[8]);
+    assert_eq!(world.pass(SECOND), [format!("updated {WHOLES}")]);
+}
+
 #[test]
 fn what_goes_slowly_or_with_a_vantage_point_is_no_outage() {
     let mut world = World::new();

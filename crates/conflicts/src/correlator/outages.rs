@@ -36,7 +36,7 @@ pub(super) struct Account {
     pub(super) lately: VecDeque<Loss>,
 }
 
-/// An outage that is not over.
+/// An outage, over or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outage {
     pub(super) incident: Incident,
@@ -50,6 +50,8 @@ pub(super) struct Outage {
 pub(super) struct Outages {
     pub(super) accounts: FxHashMap<Asn, Account>,
     pub(super) open: BTreeMap<Asn, Outage>,
+    /// Those that are over, for as long as they may open again.
+    pub(super) over: BTreeMap<Asn, Outage>,
     /// Pages of accounts that changed.
     pub(super) dirty: BTreeSet<u32>,
 }
@@ -98,14 +100,22 @@ impl Outages {
         let account = self.accounts.entry(origin).or_default();
         let lost = account.add(told, news.second, t);
         let held = account.held;
+        let only_parts = account.lost_only_parts();
         let base = held.saturating_add(lost);
-        if mass_withdrawal::is_outage(lost, base, t) {
-            let only_parts = account.lost_only_parts();
-            self.open.entry(origin).or_insert_with(|| Outage {
-                incident: begin(origin, only_parts, news),
+        if mass_withdrawal::is_outage(lost, base, t) && !self.open.contains_key(&origin) {
+            let mut incident = self.begin(origin, t, news);
+            if only_parts {
+                mass_withdrawal::spares_wholes(&mut incident);
+            } else {
+                mass_withdrawal::reaches_wholes(&mut incident);
+            }
+            let examples = BTreeSet::new();
+            let outage = Outage {
+                incident,
                 base,
-                examples: BTreeSet::new(),
-            });
+                examples,
+            };
+            self.open.insert(origin, outage);
         }
         self.follow(origin, t, news);
         if held == 0
@@ -147,7 +157,7 @@ impl Outages {
         incident.changed_at_us = at;
         incident.synthetic |= news.synthetic;
         let is_worse = !account.lost_only_parts() && mass_withdrawal::reaches_wholes(incident);
-        if incident.first_seen_us != at {
+        if incident.suspected_at_us != at {
             incident.change = Change::Updated;
         }
         if mass_withdrawal::is_recovered(lost, *base, t) {
@@ -156,14 +166,36 @@ impl Outages {
             return;
         }
         news.tell(incident.clone());
-        if incident.state == State::Ended {
-            self.open.remove(&origin);
+        if incident.state == State::Ended
+            && let Some(over) = self.open.remove(&origin)
+        {
+            self.over.insert(origin, over);
         }
+    }
+
+    /// One that was over a short time ago has begun again, or a new one has begun. Each prefix was carried by as many as
+    /// confirm an incident, and is by none: it is confirmed.
+    fn begin(&mut self, origin: Asn, t: &Thresholds, news: &News) -> Incident {
+        let at = news.at_us();
+        let back = self.over.remove(&origin).map(|outage| outage.incident);
+        let mut incident = match back.filter(|incident| may_reopen(incident, at, t)) {
+            Some(mut incident) => {
+                incident.reopen(at);
+                incident.change = Change::Reopened;
+                incident
+            }
+            None => beginning(origin, at),
+        };
+        incident.state = State::Confirmed;
+        incident.confirmed_at_us.get_or_insert(at);
+        incident
     }
 
     /// What has been away for a day is how it is.
     pub(super) fn pass(&mut self, t: &Thresholds, news: &mut News) {
         let at = news.at_us();
+        self.over
+            .retain(|_, outage| may_reopen(&outage.incident, at, t));
         self.open.retain(|_, outage| {
             let age = at.saturating_sub(outage.incident.first_seen_us);
             if age < t.stable_after_us().max(SECOND_US) {
@@ -176,17 +208,15 @@ impl Outages {
     }
 }
 
-fn begin(origin: Asn, only_parts: bool, news: &News) -> Incident {
+fn may_reopen(incident: &Incident, at: i64, t: &Thresholds) -> bool {
+    let ended = incident.ended_at_us.unwrap_or(i64::MAX);
+    at.saturating_sub(ended) <= t.reopen_within_us()
+}
+
+fn beginning(origin: Asn, at: i64) -> Incident {
     let kind = Kind::MassWithdrawal;
-    let at = news.at_us();
     let mut incident = Incident::beginning((kind, rules::severity(kind)), None, "", origin, at);
     incident.victims.push(origin);
     incident.expected_origins.push(origin);
-    // Each prefix was carried by as many as confirm an incident, and is by none.
-    incident.state = State::Confirmed;
-    incident.confirmed_at_us = Some(at);
-    if only_parts {
-        mass_withdrawal::spares_wholes(&mut incident);
-    }
     incident
 }

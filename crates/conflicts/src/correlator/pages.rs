@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use uuid::Uuid;
+use weir_routing::Asn;
 
 use super::{
     Correlator, Order,
@@ -77,14 +78,9 @@ impl Correlator {
         to.list(self.threads.open.values(), put_thread);
         to.signed(self.threads.swept);
         to.list(&self.groups.0, put_group);
-        to.list(&self.outages.open, |to, (_, outage)| {
-            values::put_incident(to, &outage.incident);
-            to.unsigned(outage.base.into());
-            to.list(&outage.examples, |to, prefix| {
-                values::put_prefix(to, *prefix)
-            });
-        });
+        to.list(self.outages.open.values(), put_outage);
         to.list(&self.voices.0, put_voice);
+        to.list(self.outages.over.values(), put_outage);
         to.done()
     }
 
@@ -97,14 +93,14 @@ impl Correlator {
         let threads: Vec<((Kind, Link), Thread)> = from.list(thread)?;
         let swept = from.signed()?;
         let groups: Vec<_> = from.list(group)?;
-        let outages: Vec<Outage> = from.list(|from| {
-            Ok(Outage {
-                incident: values::incident(from)?,
-                base: from.number("prefixes")?,
-                examples: from.list(values::prefix)?.into_iter().collect(),
-            })
-        })?;
+        let open: Vec<_> = from.list(outage)?;
         let voices: Vec<_> = from.list(voice)?;
+        // In format 1 what was over did not open again.
+        let over: Vec<_> = if from.format() >= 2 {
+            from.list(outage)?
+        } else {
+            Vec::new()
+        };
         self.open_s = open_s.into_iter().collect();
         self.taken_below = taken_below;
         (self.signals, self.duplicates) = (signals, duplicates);
@@ -112,8 +108,8 @@ impl Correlator {
         self.threads.open = threads.into_iter().collect();
         self.threads.swept = swept;
         self.groups = Groups(groups.into_iter().collect());
-        let outages = outages.into_iter();
-        self.outages.open = outages.map(|of| (of.incident.suspect, of)).collect();
+        self.outages.open = open.into_iter().collect();
+        self.outages.over = over.into_iter().collect();
         self.voices = Voices(voices.into_iter().collect());
         Ok(())
     }
@@ -253,6 +249,25 @@ fn group(from: &mut Reader<'_>) -> Read<(super::groups::Of, Group)> {
     Ok((of, Group { parts, lead }))
 }
 
+fn put_outage(to: &mut Writer, outage: &Outage) {
+    values::put_incident(to, &outage.incident);
+    to.unsigned(outage.base.into());
+    to.list(&outage.examples, |to, prefix| {
+        values::put_prefix(to, *prefix)
+    });
+}
+
+fn outage(from: &mut Reader<'_>) -> Read<(Asn, Outage)> {
+    let incident = values::incident(from)?;
+    let origin = incident.suspect;
+    let outage = Outage {
+        incident,
+        base: from.number("prefixes")?,
+        examples: from.list(values::prefix)?.into_iter().collect(),
+    };
+    Ok((origin, outage))
+}
+
 fn put_voice(to: &mut Writer, (voice, manner): (&Voice, &Manner)) {
     to.text(&voice.collector);
     values::put_peer(to, voice.peer);
@@ -309,7 +324,7 @@ fn voice(from: &mut Reader<'_>) -> Read<(Voice, Manner)> {
 #[cfg(test)]
 mod tests {
     use weir_events::position::TopicEpoch;
-    use weir_routing::{Asn, Prefix};
+    use weir_routing::Prefix;
 
     use super::*;
     use crate::thresholds::Thresholds;

@@ -116,7 +116,10 @@ impl Shard {
         };
         let (mut incident, worst) = back.map_or_else(
             || (opened(key, finding, at), finding.severity),
-            |closed| (reopened(closed.incident, at), closed.worst),
+            |mut closed| {
+                closed.incident.reopen(at);
+                (closed.incident, closed.worst)
+            },
         );
         if change == Change::Opened {
             incident.case = self.case_of(key, &incident, ground);
@@ -487,13 +490,4 @@ fn opened(key: Key, finding: &Finding, at: i64) -> Incident {
         reasons,
         ..Incident::beginning(told, Some(prefix), prefix, suspect, at)
     }
-}
-
-fn reopened(mut incident: Incident, at: i64) -> Incident {
-    incident.state = State::Suspected;
-    incident.suspected_at_us = at;
-    incident.ended_at_us = None;
-    incident.end_reason = None;
-    incident.reopened += 1;
-    incident
 }
