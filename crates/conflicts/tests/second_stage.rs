@@ -304,6 +304,11 @@ fn an_outage_that_comes_again_soon_is_the_same(#[case] calm: i64, #[case] expect
     assert!(again.suspected_at_us > first.suspected_at_us);
     world.withdraw(&[1, 2, 3, 4], &parts()[8]);
     assert_eq!(world.pass(SECOND), [format!("updated {WHOLES}")]);
+    // A second is judged when it is over.
+    world.pass(DAY - 5 * MINUTE);
+    assert_eq!(world.pass(10 * MINUTE), [""; 0], "it began again since");
+    let stable = "ended mass-withdrawal critical ended became-stable";
+    assert_eq!(world.pass(SECOND), [stable]);
 }
 
 #[test]

@@ -197,7 +197,7 @@ impl Outages {
         self.over
             .retain(|_, outage| may_reopen(&outage.incident, at, t));
         self.open.retain(|_, outage| {
-            let age = at.saturating_sub(outage.incident.first_seen_us);
+            let age = at.saturating_sub(outage.incident.suspected_at_us);
             if age < t.stable_after_us().max(SECOND_US) {
                 return true;
             }
