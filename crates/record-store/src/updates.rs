@@ -1,9 +1,6 @@
 //! Updates that are kept: one row per prefix that a record of `bgp-updates` announces or withdraws.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 use weir_events::{
@@ -19,9 +16,6 @@ use crate::{Backend, PrefixMatch, RecordError, RecordStore};
 pub const EVIDENCE_BEFORE_US: i64 = MINUTE_US;
 /// The same after its end: within this time it may open again.
 pub const EVIDENCE_AFTER_US: i64 = 10 * MINUTE_US;
-
-/// A prefix, and the first and last of the times that are asked about it.
-pub(crate) type Span = (Prefix, i64, i64);
 
 /// No collector is older: 1990-01-01.
 const FIRST_DAY: i64 = 7_305;
@@ -160,36 +154,18 @@ impl RecordStore {
     /// # Errors
     /// When the store cannot be read.
     pub async fn are_evidence(&self, asked: &[(Prefix, i64)]) -> Result<Vec<bool>, RecordError> {
-        // Many tell of one prefix, and most prefixes are of no incident: each is looked up once before its times are.
-        let mut spans: BTreeMap<Prefix, Span> = BTreeMap::new();
-        for (prefix, at) in asked {
-            let span = spans.entry(*prefix).or_insert((*prefix, *at, *at));
-            (span.1, span.2) = (span.1.min(*at), span.2.max(*at));
-        }
-        let spans: Vec<Span> = spans.into_values().collect();
-        let near: BTreeSet<Prefix> = self.that_meet(&spans).await?.map(|span| span.0).collect();
-        let near =
-            |(prefix, at): &(Prefix, i64)| near.contains(prefix).then_some((*prefix, *at, *at));
-        let moments: BTreeSet<Span> = asked.iter().filter_map(near).collect();
-        let moments: Vec<Span> = moments.into_iter().collect();
-        let are: BTreeSet<Span> = self.that_meet(&moments).await?.collect();
-        Ok(asked
-            .iter()
-            .map(|(prefix, at)| are.contains(&(*prefix, *at, *at)))
-            .collect())
-    }
-
-    /// Those of the spans in which an incident has evidence.
-    async fn that_meet(&self, spans: &[Span]) -> Result<impl Iterator<Item = Span>, RecordError> {
         let found = match &self.backend {
-            _ if spans.is_empty() => Vec::new(),
-            Backend::Sqlite(sqlite) => sqlite.evidence(spans).await?,
-            Backend::Postgres(postgres) => postgres.evidence(spans).await?,
+            _ if asked.is_empty() => Vec::new(),
+            Backend::Sqlite(sqlite) => sqlite.evidence(asked).await?,
+            Backend::Postgres(postgres) => postgres.evidence(asked).await?,
         };
-        let place = |at| usize::try_from(at).ok();
-        Ok(found
-            .into_iter()
-            .filter_map(move |at| spans.get(place(at)?).copied()))
+        let mut are = vec![false; asked.len()];
+        for at in found {
+            if let Some(is) = usize::try_from(at).ok().and_then(|at| are.get_mut(at)) {
+                *is = true;
+            }
+        }
+        Ok(are)
     }
 
     /// Kept updates about prefixes that lie so, in `from_us..to_us`, oldest first, at most `limit`.

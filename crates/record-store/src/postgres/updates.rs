@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, QueryBuilder};
 use weir_events::position::StoreFence;
+use weir_routing::prefix::Prefix;
 
 use super::{
     Postgres,
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::{
     PrefixMatch, RecordError, Sink,
-    updates::{EVIDENCE_AFTER_US, EVIDENCE_BEFORE_US, Horizon, Kept, Span, UpdateRow},
+    updates::{EVIDENCE_AFTER_US, EVIDENCE_BEFORE_US, Horizon, Kept, UpdateRow},
 };
 
 const INSERT: &str = "
@@ -28,17 +29,16 @@ ON CONFLICT DO NOTHING";
 /// Two look-ups by index rather than one with OR.
 const EVIDENCE: &str = "
 WITH asked AS MATERIALIZED (
-  SELECT * FROM unnest($1::inet[], $2::timestamptz[], $3::timestamptz[])
-    WITH ORDINALITY AS n(prefix, since, until, place))
+  SELECT * FROM unnest($1::inet[], $2::timestamptz[]) WITH ORDINALITY AS n(prefix, at, place))
 SELECT place - 1 FROM asked a WHERE EXISTS (
   SELECT FROM bgp_conflicts c WHERE c.prefix = a.prefix
-    AND a.until >= c.first_seen - $4::bigint * interval '1 microsecond'
-    AND a.since <= coalesce(c.ended_at, 'infinity') + $5::bigint * interval '1 microsecond')
+    AND a.at >= c.first_seen - $3::bigint * interval '1 microsecond'
+    AND a.at <= coalesce(c.ended_at, 'infinity') + $4::bigint * interval '1 microsecond')
 UNION
 SELECT place - 1 FROM asked a WHERE EXISTS (
   SELECT FROM bgp_conflicts c WHERE c.covering_prefix = a.prefix::cidr
-    AND a.until >= c.first_seen - $4::bigint * interval '1 microsecond'
-    AND a.since <= coalesce(c.ended_at, 'infinity') + $5::bigint * interval '1 microsecond')";
+    AND a.at >= c.first_seen - $3::bigint * interval '1 microsecond'
+    AND a.at <= coalesce(c.ended_at, 'infinity') + $4::bigint * interval '1 microsecond')";
 
 /// A row has no partition: another process has dropped its day.
 const NO_PARTITION: &str = "23514";
@@ -94,17 +94,15 @@ impl Postgres {
     }
 
     /// Places in `asked` that belong to an incident.
-    pub(crate) async fn evidence(&self, asked: &[Span]) -> Result<Vec<i64>, RecordError> {
+    pub(crate) async fn evidence(&self, asked: &[(Prefix, i64)]) -> Result<Vec<i64>, RecordError> {
         let action = "look for incidents";
-        let prefixes: Vec<_> = asked.iter().map(|(prefix, ..)| network(prefix)).collect();
-        let since: Vec<_> = asked.iter().map(|(_, since, _)| time(*since)).collect();
-        let until: Vec<_> = asked.iter().map(|(.., until)| time(*until)).collect();
-        let (prefixes, since, until) = (&prefixes, &since, &until);
+        let prefixes: Vec<_> = asked.iter().map(|(prefix, _)| network(prefix)).collect();
+        let times: Vec<_> = asked.iter().map(|(_, at)| time(*at)).collect();
+        let (prefixes, times) = (&prefixes, &times);
         self.tried(action, || async move {
             sqlx::query_scalar(EVIDENCE)
                 .bind(prefixes)
-                .bind(since)
-                .bind(until)
+                .bind(times)
                 .bind(EVIDENCE_BEFORE_US)
                 .bind(EVIDENCE_AFTER_US)
                 .fetch_all(&self.pool)

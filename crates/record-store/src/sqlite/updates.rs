@@ -6,11 +6,12 @@ use weir_events::{
     position::StoreFence,
     time::{DAY_US, now_us},
 };
+use weir_routing::prefix::Prefix;
 
 use super::{Sqlite, columns, open, positions, search};
 use crate::{
     PrefixMatch, RecordError, Sink,
-    updates::{EVIDENCE_AFTER_US, EVIDENCE_BEFORE_US, Horizon, Kept, Span, UpdateRow},
+    updates::{EVIDENCE_AFTER_US, EVIDENCE_BEFORE_US, Horizon, Kept, UpdateRow},
 };
 
 const INSERT: &str = "
@@ -24,13 +25,11 @@ SELECT a.key FROM json_each(?1) a WHERE EXISTS (
   SELECT 1 FROM incidents i
   WHERE i.family = a.value->>'family' AND i.network_start = unhex(a.value->>'start')
     AND i.prefix_length = a.value->>'length'
-    AND a.value->>'to' >= i.first_seen_us - ?2
-    AND a.value->>'from' <= coalesce(i.ended_at_us, 9e18) + ?3)
+    AND a.value->>'at' BETWEEN i.first_seen_us - ?2 AND coalesce(i.ended_at_us, 9e18) + ?3)
 OR EXISTS (
   SELECT 1 FROM incidents i
   WHERE i.covering_prefix = a.value->>'text'
-    AND a.value->>'to' >= i.first_seen_us - ?2
-    AND a.value->>'from' <= coalesce(i.ended_at_us, 9e18) + ?3)";
+    AND a.value->>'at' BETWEEN i.first_seen_us - ?2 AND coalesce(i.ended_at_us, 9e18) + ?3)";
 
 impl Sqlite {
     pub(crate) async fn record_updates(
@@ -86,14 +85,14 @@ impl Sqlite {
     }
 
     /// Places in `asked` that belong to an incident.
-    pub(crate) async fn evidence(&self, asked: &[Span]) -> Result<Vec<i64>, RecordError> {
+    pub(crate) async fn evidence(&self, asked: &[(Prefix, i64)]) -> Result<Vec<i64>, RecordError> {
         let asked = asked
             .iter()
-            .map(|(prefix, from, to)| {
+            .map(|(prefix, at)| {
                 let (family, start, _) = columns::range(prefix);
                 json!({
                     "family": family, "start": columns::hex(&start), "length": prefix.length(),
-                    "text": prefix.to_string(), "from": from, "to": to,
+                    "text": prefix.to_string(), "at": at,
                 })
             })
             .collect();
