@@ -24,7 +24,8 @@ use bytes::{Reader, Writer};
 /// Version of the format, the first byte of every snapshot. Older ones are read too: in format 1 incidents do not
 /// say how bad their routes are by themselves, which was the same; before format 3 nothing is said of flaps, before
 /// format 4 nothing of routes that are for customers only, before format 5 nothing of how long a path has been known,
-/// before format 6 nothing of links, of what origins hold (that is told anew then), and of who lost a prefix.
+/// before format 6 nothing of links, of what origins hold (that is told anew then), and of who lost a prefix, before
+/// format 7 nothing of parts among what origins lost.
 const FORMAT: u8 = 7;
 const CONTROL: u8 = b'c';
 const BLOCK: u8 = b'b';

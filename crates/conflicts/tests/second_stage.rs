@@ -11,6 +11,9 @@ use weir_conflicts::record::Control;
 use weir_routing::{Prefix, knowledge::Kind};
 use world::{PREFIXES, SECOND, World, many, path};
 
+const PARTS: &str = "mass-withdrawal low confirmed inside-what-stays";
+const WHOLES: &str = "mass-withdrawal critical confirmed";
+
 /// Everybody knows 64500 behind 64508, and that they are neighbours; relations are told.
 fn settled() -> World {
     let mut world = World::new();
@@ -234,9 +237,6 @@ fn parts_of_what_stays_are_missed_less(
     }
     assert_eq!(world.pass(SECOND), [format!("opened {expected}")]);
 }
-
-const PARTS: &str = "mass-withdrawal low confirmed inside-what-stays";
-const WHOLES: &str = "mass-withdrawal critical confirmed";
 
 fn parts() -> Vec<String> {
     (0..12).map(|n| format!("10.64.{n}.0/24")).collect()

@@ -137,7 +137,8 @@ pub struct LogConfig {
     /// A member that does not poll for longer loses its partitions. Ours poll all the time, from a
     /// thread that does nothing else.
     pub max_poll_interval_ms: u32,
-    /// The broker answers a fetch when it has as much.
+    /// The broker answers a fetch when it has as much; groups in no hurry wait for more, see
+    /// [`crate::EventLog::unhurried`].
     pub fetch_min_bytes: u32,
     /// The most bytes in one answer to a fetch, over all partitions.
     pub fetch_max_bytes: u32,

@@ -36,7 +36,7 @@ pub const GROUP: &str = "weir-update-writer";
 /// Records of one batch, and how long to wait for the first.
 const MAX_BATCH: usize = 1_000;
 const WAIT: Duration = Duration::from_millis(100);
-/// Rows that the store is asked about and given at once, but for the last batch; fewer after so long.
+/// Batches are gathered until they have as many rows, or for so long.
 const ENOUGH: usize = 1_000;
 const GATHER: Duration = Duration::from_millis(250);
 /// Rows of one partition that may wait in memory; above this nothing is read.

@@ -100,20 +100,16 @@ impl Outages {
         let account = self.accounts.entry(origin).or_default();
         let lost = account.add(told, news.second, t);
         let held = account.held;
-        let only_parts = account.lost_only_parts();
         let base = held.saturating_add(lost);
         if mass_withdrawal::is_outage(lost, base, t) && !self.open.contains_key(&origin) {
-            let mut incident = self.begin(origin, t, news);
-            if only_parts {
+            let mut incident = begin(origin, self.over.remove(&origin), t, news.at_us());
+            if account.lost_only_parts() {
                 mass_withdrawal::spares_wholes(&mut incident);
-            } else {
-                mass_withdrawal::reaches_wholes(&mut incident);
             }
-            let examples = BTreeSet::new();
             let outage = Outage {
                 incident,
                 base,
-                examples,
+                examples: BTreeSet::new(),
             };
             self.open.insert(origin, outage);
         }
@@ -173,24 +169,6 @@ impl Outages {
         }
     }
 
-    /// One that was over a short time ago has begun again, or a new one has begun. Each prefix was carried by as many as
-    /// confirm an incident, and is by none: it is confirmed.
-    fn begin(&mut self, origin: Asn, t: &Thresholds, news: &News) -> Incident {
-        let at = news.at_us();
-        let back = self.over.remove(&origin).map(|outage| outage.incident);
-        let mut incident = match back.filter(|incident| may_reopen(incident, at, t)) {
-            Some(mut incident) => {
-                incident.reopen(at);
-                incident.change = Change::Reopened;
-                incident
-            }
-            None => beginning(origin, at),
-        };
-        incident.state = State::Confirmed;
-        incident.confirmed_at_us.get_or_insert(at);
-        incident
-    }
-
     /// What has been away for a day is how it is.
     pub(super) fn pass(&mut self, t: &Thresholds, news: &mut News) {
         let at = news.at_us();
@@ -211,6 +189,23 @@ impl Outages {
 fn may_reopen(incident: &Incident, at: i64, t: &Thresholds) -> bool {
     let ended = incident.ended_at_us.unwrap_or(i64::MAX);
     at.saturating_sub(ended) <= t.reopen_within_us()
+}
+
+/// One that was over a short time ago has begun again, or a new one has begun. Each prefix was carried by as many as
+/// confirm an incident, and is by none: it is confirmed.
+fn begin(origin: Asn, over: Option<Outage>, t: &Thresholds, at: i64) -> Incident {
+    let over = over.map(|outage| outage.incident);
+    let mut incident = match over.filter(|incident| may_reopen(incident, at, t)) {
+        Some(mut incident) => {
+            incident.reopen(at);
+            incident.change = Change::Reopened;
+            incident
+        }
+        None => beginning(origin, at),
+    };
+    incident.state = State::Confirmed;
+    incident.confirmed_at_us.get_or_insert(at);
+    incident
 }
 
 fn beginning(origin: Asn, at: i64) -> Incident {

@@ -31,8 +31,13 @@ impl Visibility {
 
     /// Too few carry it, even with all that may.
     pub(crate) fn is_too_low(&self, t: &Thresholds) -> bool {
+        self.is_too_low_of(self.base(), t)
+    }
+
+    /// So few carry it that they are too few of `all`.
+    pub(crate) fn is_too_low_of(&self, all: u32, t: &Thresholds) -> bool {
         let carrying = u64::from(self.carrying + self.in_doubt);
-        carrying * 100 < u64::from(self.base()) * u64::from(t.visibility_lost_below_percent)
+        carrying * 100 < u64::from(all) * u64::from(t.visibility_lost_below_percent)
     }
 
     /// Besides, enough had it to tell.
@@ -51,7 +56,7 @@ pub(crate) struct Standing {
     /// So few carry it from the origin that had it that they would confirm nothing: some always hear late, or never,
     /// that a prefix is withdrawn.
     pub(crate) is_withdrawn: bool,
-    /// A whole of it, of the same origin, is as visible as ever.
+    /// Of so many as had it, enough carry a whole of it, of the same origin.
     pub(crate) is_inside: bool,
 }
 

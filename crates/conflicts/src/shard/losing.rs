@@ -64,7 +64,7 @@ impl Shard {
         open.map(|(_, live)| &live.incident)
     }
 
-    fn standing(&self, prefix: Prefix, origin: Asn, ground: Ground<'_>) -> Standing {
+    fn standing(&self, prefix: Prefix, had: u32, origin: Asn, ground: Ground<'_>) -> Standing {
         let (now, t) = (ground.control.now(), ground.measure.thresholds);
         let entry = self.table.entries.get(&prefix);
         let mut history = entry.into_iter().flat_map(|entry| &entry.history.0);
@@ -73,18 +73,15 @@ impl Shard {
             is_stable: history.any(|seen| seen.is_stable(now, t)),
             flaps: flaps.any(|flap| flap.state == State::Confirmed),
             is_withdrawn: self.is_withdrawn(&prefix, origin, ground),
-            is_inside: self.is_inside(&prefix, origin, ground),
+            is_inside: self.is_inside(&prefix, had, origin, ground),
         }
     }
 
-    /// Another prefix of the origin covers it, in this block, and enough carry that.
-    fn is_inside(&self, prefix: &Prefix, origin: Asn, ground: Ground<'_>) -> bool {
+    /// Another prefix of the origin covers it, in this block, and enough of so many as had the part carry that.
+    fn is_inside(&self, prefix: &Prefix, had: u32, origin: Asn, ground: Ground<'_>) -> bool {
+        let t = ground.measure.thresholds;
         let whole = self.table.held_around(prefix, origin);
-        whole.is_some_and(|whole| {
-            !self
-                .visibility(&whole, ground)
-                .is_too_low(ground.measure.thresholds)
-        })
+        whole.is_some_and(|whole| !self.visibility(&whole, ground).is_too_low_of(had, t))
     }
 
     /// Of all vantage points, those too that tell of little, fewer ASNs than confirm anything carry it from this origin.
@@ -127,7 +124,7 @@ impl Shard {
             let Some(origin) = self.lost_origin(&prefix, ground) else {
                 continue;
             };
-            let standing = self.standing(prefix, origin, ground);
+            let standing = self.standing(prefix, visibility.base(), origin, ground);
             let Some(finding) = visibility_loss::judge(&visibility, standing, origin, t) else {
                 continue;
             };
